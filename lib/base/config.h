@@ -1,0 +1,75 @@
+/*
+ * Configuration: the environment, read and checked once in main. One list
+ * names every setting with its default and its meaning; README's table,
+ * `shotaictl config` and the checks at start are made from it.
+ */
+#ifndef SHOTAI_CONFIG_H
+#define SHOTAI_CONFIG_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum config_kind {
+	CONFIG_KIND_TEXT,
+	CONFIG_KIND_INTEGER,
+	CONFIG_KIND_URL,      /* https, or http to loopback; no trailing slash is kept */
+	CONFIG_KIND_DATABASE, /* a libpq connection string; not local: sslmode=verify-full with sslrootcert */
+	CONFIG_KIND_STORAGE,  /* file:/absolute/path or r2 */
+	CONFIG_KIND_SECRETS,  /* one or two secrets of at least 32 characters: current,previous */
+	CONFIG_KIND_LEVEL,    /* debug | info | warn | error */
+	CONFIG_KIND__COUNT
+};
+
+/* name, kind, default (NULL: none, the setting may be absent), secret, meaning */
+#define CONFIG_LIST(X)                                                                                                 \
+	X(PUBLIC_URL, CONFIG_KIND_URL, "http://127.0.0.1:8080", false, "where browsers reach the service")             \
+	X(SECRET_KEY, CONFIG_KIND_SECRETS, NULL, true, "current[,previous]: every HMAC key is derived from it")        \
+	X(PROCESSES, CONFIG_KIND_INTEGER, "0", false, "children of generate, history and files; 0: two per core")      \
+	X(WORKER_CONCURRENCY, CONFIG_KIND_INTEGER, "64", false, "jobs that one worker runs at a time")                 \
+	X(TRUSTED_PROXIES, CONFIG_KIND_TEXT, NULL, false, "addresses whose X-Forwarded-For nginx believes, by commas") \
+	X(SUPPORT_EMAIL, CONFIG_KIND_TEXT, "support@shotai.example", false, "shown to people who need help")           \
+	X(DATABASE_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of the web programs (role shotai_web)")          \
+	X(DATABASE_WORKER_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of the worker (role shotai_worker)")      \
+	X(DATABASE_OPERATOR_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of shotaictl (role shotai_operator)")   \
+	X(DATABASE_ADMIN_URL, CONFIG_KIND_DATABASE, NULL, true,                                                        \
+	    "connection of shotaictl migrate (postgres on Supabase)")                                                  \
+	X(DATABASE_PREPARED, CONFIG_KIND_INTEGER, "1", false, "0 behind a transaction pooler: no named statements")    \
+	X(SUPABASE_URL, CONFIG_KIND_URL, NULL, false, "project address; tokens are issued by SUPABASE_URL/auth/v1")    \
+	X(SUPABASE_JWT_SECRET, CONFIG_KIND_TEXT, NULL, true, "legacy HS256 secret; absent: only the key set counts")   \
+	X(SUPABASE_ANON_KEY, CONFIG_KIND_TEXT, NULL, false, "publishable key that the browser sends")                  \
+	X(SUPABASE_SECRET_KEY, CONFIG_KIND_TEXT, NULL, true, "secret key, to delete users")                            \
+	X(STORAGE, CONFIG_KIND_STORAGE, NULL, false, "where pictures are kept: file:/path")                            \
+	X(OPENAI_BASE_URL, CONFIG_KIND_URL, "https://api.openai.com/v1", false, "OpenAI-compatible images API")        \
+	X(OPENAI_API_KEY, CONFIG_KIND_TEXT, NULL, true, "its key")                                                     \
+	X(PROVIDER_TIMEOUT_SECONDS, CONFIG_KIND_INTEGER, "300", false, "deadline of one generation, retries included") \
+	X(LOG_LEVEL, CONFIG_KIND_LEVEL, "info", false, "debug, info, warn or error")
+
+enum config_name {
+#define X(name, kind, fallback, secret, meaning) CONFIG_##name,
+	CONFIG_LIST(X)
+#undef X
+	    CONFIG_NAME__COUNT
+};
+
+struct config;
+
+/*
+ * Reads and checks the environment. On failure returns NULL and writes one
+ * line naming the setting to ret_error (error_size bytes). Lives until
+ * config_free.
+ */
+struct config *config_load(char *ret_error, size_t error_size);
+void config_free(struct config *config);
+
+/* The effective value, NULL when it is absent and has no default. */
+const char *config_text(const struct config *config, enum config_name name);
+int64_t config_integer(const struct config *config, enum config_name name);
+/* Stops the program with one line naming the first of these settings that is absent; the list ends with
+ * CONFIG_NAME__COUNT. */
+void config_require(const struct config *config, const enum config_name *names);
+/* NAME=value lines with the meaning as a comment, secrets as *** . */
+void config_print(const struct config *config, FILE *to);
+
+#endif
