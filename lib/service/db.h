@@ -83,6 +83,16 @@ const char *db_parameter(struct arena *arena, int64_t value);
 const char *db_array(struct arena *arena, const char *const *items, size_t count);
 
 /*
+ * Runs a script of several statements by the simple protocol, for migrations
+ * only. *ret_result holds the rows of the last statement. On failure *ret_error
+ * is one line in the arena: "SQLSTATE message", preceded by "line N: " where
+ * the server names a place. Inside a transaction that a script began, a lost
+ * connection is not opened again.
+ */
+[[nodiscard]] enum problem db_script(struct db *db, struct arena *arena, const char *sql,
+    struct db_result **ret_result, const char **ret_error);
+
+/*
  * A small pool for multi-threaded programs: at most size connections,
  * handed out one at a time. db_pool_take blocks until one is free.
  */
