@@ -63,7 +63,7 @@ struct config;
 struct config *config_load(char *ret_error, size_t error_size);
 void config_free(struct config *config);
 
-/* The effective value, NULL when it is absent and has no default. */
+/* The effective value, NULL when it is absent and has no default; a level also as config_integer, an enum log_level. */
 const char *config_text(const struct config *config, enum config_name name);
 int64_t config_integer(const struct config *config, enum config_name name);
 /* Stops the program with one line naming the first of these settings that is absent; the list ends with

@@ -24,8 +24,7 @@
 #include "service/db.h"
 #include "service/request.h"
 #include "service/response.h"
-
-struct http;
+#include "service/route.h"
 
 /* A process' only long-lived state. */
 struct app {
@@ -34,28 +33,6 @@ struct app {
 	struct db *db;     /* NULL unless the program needs DATABASE_URL or prepare opens one */
 	struct auth *auth; /* NULL unless a route wants a person */
 	void *context;     /* of the program, made by prepare */
-};
-
-enum auth_kind {
-	AUTH_NONE,
-	AUTH_USER,  /* a person's token */
-	AUTH_SPEND, /* AUTH_USER, and neither anonymous nor of another application */
-	AUTH__COUNT
-};
-
-enum body_policy {
-	BODY_NONE, /* a body is refused */
-	BODY_JSON, /* application/json or 415 */
-	BODY_RAW,
-};
-
-struct route {
-	const char *method,
-	    *path; /* "/api/generate/{id}"; {id} matches a UUID, {key...} the rest, other names one segment */
-	enum auth_kind auth;
-	enum body_policy body;
-	size_t body_max; /* bytes */
-	enum problem (*run)(struct app *app, struct request *request, struct response *response);
 };
 
 struct program {

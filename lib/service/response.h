@@ -15,7 +15,7 @@
 
 struct request;
 
-#define RESPONSE_HEADERS 8
+#define RESPONSE_HEADERS 12
 
 struct response {
 	struct arena *arena;
