@@ -1,0 +1,155 @@
+#include "shotaictl.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/log.h"
+
+static const struct command commands[] = {
+    {
+	.name = "migrate",
+	.usage = "[--sql DIR] [--emit]",
+	.summary = "bring the database up to date; --emit: write the functions as a migration file instead",
+	.needs = CONFIG_DATABASE_ADMIN_URL,
+	.run = ctl_migrate,
+    },
+    {
+	.name = "config",
+	.usage = "",
+	.summary = "print the effective settings, secrets masked",
+	.needs = CONFIG_NAME__COUNT,
+	.run = ctl_config,
+    },
+    {
+	.name = "audit",
+	.usage = "",
+	.summary = "check every invariant of the books; 0: clean, 1: the offending rows follow, 2: could not check",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_audit,
+    },
+    {
+	.name = "status",
+	.usage = "",
+	.summary = "queue, accounts, lots and liabilities",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_status,
+    },
+    {
+	.name = "credits grant",
+	.usage = "USER N --reason TEXT [--expires RFC3339]",
+	.summary = "give USER (a uuid or an e-mail address) N credits",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_credits_grant,
+    },
+};
+
+static const size_t command_count = sizeof commands / sizeof commands[0];
+
+static void
+print_help(FILE *to)
+{
+	fprintf(to, "usage: shotaictl COMMAND\n\n");
+	for (size_t i = 0; i < command_count; i++)
+		fprintf(to, "  %s %s\n      %s\n", commands[i].name, commands[i].usage, commands[i].summary);
+	fprintf(to, "\nCOMMAND --help tells about one. Settings come from the environment.\n");
+}
+
+/* How many words of argv name the command, 0: not this one. */
+static int
+command_matches(const struct command *command, int argc, char **argv)
+{
+	const char *rest = command->name;
+	for (int words = 0; words < argc; words++) {
+		size_t len = strcspn(rest, " ");
+		if (strlen(argv[words]) != len || strncmp(argv[words], rest, len) != 0)
+			return 0;
+		if (rest[len] == '\0')
+			return words + 1;
+		rest += len + 1;
+	}
+	return 0;
+}
+
+static bool
+asks_help(int argc, char **argv)
+{
+	for (int i = 0; i < argc; i++)
+		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+			return true;
+	return false;
+}
+
+static enum exit_status
+command_run(const struct command *command, int argc, char **argv)
+{
+	if (asks_help(argc, argv)) {
+		printf("usage: shotaictl %s %s\n%s\n", command->name, command->usage, command->summary);
+		return EXIT_DONE;
+	}
+	char error[256];
+	struct ctl ctl = {.config = config_load(error, sizeof error)};
+	if (ctl.config == NULL)
+		return ctl_fail("%s", error);
+	if (command->needs != CONFIG_NAME__COUNT) {
+		config_require(ctl.config, (const enum config_name[]){command->needs, CONFIG_NAME__COUNT});
+		ctl.db = db_new(config_text(ctl.config, command->needs), "shotaictl", false);
+	}
+	ctl.arena = arena_new();
+	enum exit_status status = command->run(&ctl, argc, argv);
+	arena_free(ctl.arena);
+	if (ctl.db != NULL)
+		db_free(ctl.db);
+	config_free(ctl.config);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	log_open("shotaictl", LOG_ERROR);
+	for (size_t i = 0; i < command_count; i++) {
+		int words = command_matches(&commands[i], argc - 1, argv + 1);
+		if (words > 0)
+			return (int)command_run(&commands[i], argc - 1 - words, argv + 1 + words);
+	}
+	if (argc > 1 && asks_help(1, argv + 1)) {
+		print_help(stdout);
+		return EXIT_DONE;
+	}
+	if (argc > 1 && strcmp(argv[1], "--version") == 0) {
+		printf("shotaictl %s\n", SHOTAI_VERSION);
+		return EXIT_DONE;
+	}
+	print_help(stderr);
+	return EXIT_FAILED;
+}
+
+enum exit_status
+ctl_fail(const char *format, ...)
+{
+	va_list arguments;
+	va_start(arguments, format);
+	fputs("shotaictl: ", stderr);
+	vfprintf(stderr, format, arguments);
+	fputc('\n', stderr);
+	va_end(arguments);
+	return EXIT_FAILED;
+}
+
+enum exit_status
+ctl_refuse(const char *what, enum problem problem)
+{
+	const struct problem_kind *kind = problem_describe(problem);
+	enum exit_status status = ctl_fail("%s: %s (%s)", what, kind->title[LANGUAGE_EN], kind->code);
+	return kind->status < 500 ? EXIT_FOUND : status;
+}
+
+const char *
+ctl_option(int argc, char **argv, int *index, const char *name)
+{
+	if (strcmp(argv[*index], name) != 0 || *index + 1 >= argc)
+		return NULL;
+	*index += 1;
+	return argv[*index];
+}

@@ -1,0 +1,144 @@
+#include "shotaictl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { AUDIT, STATUS, FIND_ACCOUNT, GRANT_CREDITS };
+
+static const struct db_statement statements[] = {
+    [AUDIT] = {"select * from shotai.audit()", true},
+    [STATUS] = {"select * from shotai.operator_status()", true},
+    [FIND_ACCOUNT] = {"select * from shotai.find_account($1)", true},
+    [GRANT_CREDITS] = {"select * from shotai.grant_credits($1, $2, $3, $4, $5, $6)", false},
+};
+
+#define GRANT_MAX 1000000000
+
+enum exit_status
+ctl_config(struct ctl *ctl, int argc, char **argv)
+{
+	if (argc > 0)
+		return ctl_fail("config: %s is not understood", argv[0]);
+	config_print(ctl->config, stdout);
+	return EXIT_DONE;
+}
+
+/* Prints a result of two text columns. */
+static void
+print_pairs(const struct db_result *result, const char *name, const char *value)
+{
+	for (size_t row = 0; row < db_rows(result); row++) {
+		const char *text = db_text(result, row, value);
+		printf("%-32s %s\n", db_text(result, row, name), text != NULL ? text : "-");
+	}
+}
+
+enum exit_status
+ctl_audit(struct ctl *ctl, int argc, char **argv)
+{
+	if (argc > 0)
+		return ctl_fail("audit: %s is not understood", argv[0]);
+	AUTO_DB_RESULT result = NULL;
+	enum problem problem = db_call(ctl->db, ctl->arena, &statements[AUDIT], NULL, 0, &result, NULL);
+	if (problem != PROBLEM_NONE) {
+		ctl_refuse("audit", problem);
+		return EXIT_FAILED;
+	}
+	if (db_rows(result) == 0) {
+		printf("clean\n");
+		return EXIT_DONE;
+	}
+	print_pairs(result, "check_name", "detail");
+	return EXIT_FOUND;
+}
+
+enum exit_status
+ctl_status(struct ctl *ctl, int argc, char **argv)
+{
+	if (argc > 0)
+		return ctl_fail("status: %s is not understood", argv[0]);
+	AUTO_DB_RESULT result = NULL;
+	enum problem problem = db_call(ctl->db, ctl->arena, &statements[STATUS], NULL, 0, &result, NULL);
+	if (problem != PROBLEM_NONE)
+		return ctl_refuse("status", problem);
+	print_pairs(result, "name", "value");
+	return EXIT_DONE;
+}
+
+enum exit_status
+ctl_find_user(struct ctl *ctl, const char *user, const char **ret_user_id)
+{
+	AUTO_DB_RESULT result = NULL;
+	enum problem problem =
+	    db_call(ctl->db, ctl->arena, &statements[FIND_ACCOUNT], (const char *const[]){user}, 1, &result, NULL);
+	if (problem == PROBLEM_NONE && (db_rows(result) == 0 || db_text(result, 0, "user_id") == NULL))
+		problem = PROBLEM_NOT_FOUND;
+	if (problem != PROBLEM_NONE)
+		return ctl_refuse("user", problem);
+	*ret_user_id = arena_strdup(ctl->arena, db_text(result, 0, "user_id"));
+	return EXIT_DONE;
+}
+
+struct grant {
+	const char *user, *amount, *reason, *expires;
+};
+
+static bool
+grant_read(int argc, char **argv, struct grant *ret_grant)
+{
+	for (int i = 0; i < argc; i++) {
+		const char *reason = ctl_option(argc, argv, &i, "--reason");
+		const char *expires = reason == NULL ? ctl_option(argc, argv, &i, "--expires") : NULL;
+		if (reason != NULL)
+			ret_grant->reason = reason;
+		else if (expires != NULL)
+			ret_grant->expires = expires;
+		else if (strncmp(argv[i], "--", 2) == 0)
+			return false;
+		else if (ret_grant->user == NULL)
+			ret_grant->user = argv[i];
+		else if (ret_grant->amount == NULL)
+			ret_grant->amount = argv[i];
+		else
+			return false;
+	}
+	return ret_grant->amount != NULL && ret_grant->reason != NULL && ret_grant->reason[0] != '\0';
+}
+
+/* Who types this, for the books: the login name, which is no customer's data. */
+static const char *
+operator_name(struct arena *arena)
+{
+	char name[64];
+	if (getlogin_r(name, sizeof name) == 0)
+		return arena_strdup(arena, name);
+	return arena_printf(arena, "uid %ld", (long)getuid());
+}
+
+enum exit_status
+ctl_credits_grant(struct ctl *ctl, int argc, char **argv)
+{
+	struct grant grant = {0};
+	if (!grant_read(argc, argv, &grant))
+		return ctl_fail("usage: shotaictl credits grant USER N --reason TEXT [--expires RFC3339]");
+	char *end = NULL;
+	errno = 0;
+	long long amount = strtoll(grant.amount, &end, 10);
+	if (errno != 0 || *end != '\0' || amount < 1 || amount > GRANT_MAX)
+		return ctl_fail("credits grant: N is a whole number from 1 to %d", GRANT_MAX);
+	const char *user_id = NULL;
+	enum exit_status status = ctl_find_user(ctl, grant.user, &user_id);
+	if (status != EXIT_DONE)
+		return status;
+	const char *const parameters[] = {user_id, db_parameter(ctl->arena, amount), "adjustment", grant.expires,
+	    grant.reason, operator_name(ctl->arena)};
+	AUTO_DB_RESULT result = NULL;
+	enum problem problem = db_call(ctl->db, ctl->arena, &statements[GRANT_CREDITS], parameters, 6, &result, NULL);
+	if (problem != PROBLEM_NONE)
+		return ctl_refuse("credits grant", problem);
+	printf("granted %lld credits, balance %lld\n", amount, (long long)db_integer(result, 0, "balance"));
+	return EXIT_DONE;
+}

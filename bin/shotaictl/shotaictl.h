@@ -1,0 +1,70 @@
+/*
+ * The operator's command line: one table of commands, one file per group.
+ *
+ * Each command gets its own arguments and answers with an exit status. What a
+ * person should read goes to stdout, one line per fact; an error is one line
+ * on stderr.
+ */
+#ifndef SHOTAI_SHOTAICTL_H
+#define SHOTAI_SHOTAICTL_H
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/problem.h"
+#include "service/db.h"
+
+enum exit_status {
+	EXIT_DONE,
+	EXIT_FOUND, /* audit found faults; a refusal */
+	EXIT_FAILED /* the command could not be carried out, or was not understood */
+};
+
+struct ctl {
+	struct config *config;
+	struct arena *arena;
+	struct db *db; /* of the setting that the command needs; NULL when it needs none */
+};
+
+struct command {
+	const char *name; /* one or two words */
+	const char *usage, *summary;
+	enum config_name needs; /* the database it talks to; CONFIG_NAME__COUNT: none */
+	enum exit_status (*run)(struct ctl *ctl, int argc, char **argv);
+};
+
+enum exit_status ctl_migrate(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_config(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_audit(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_status(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_credits_grant(struct ctl *ctl, int argc, char **argv);
+
+/* One line on stderr; gives EXIT_FAILED. */
+enum exit_status ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+/* The same for what the database answered: a refusal is EXIT_FOUND, anything else EXIT_FAILED. */
+enum exit_status ctl_refuse(const char *what, enum problem problem);
+
+/* Of the options --NAME VALUE: the value of argv[*index], *index moved past it; NULL when argv[*index] is not --name
+ * or lacks its value. */
+const char *ctl_option(int argc, char **argv, int *index, const char *name);
+
+/* The id of a person given as a UUID or an e-mail address. */
+enum exit_status ctl_find_user(struct ctl *ctl, const char *user, const char **ret_user_id);
+
+/* A file of sql/. */
+struct script {
+	const char *path;
+	const char *version; /* of a migration: its 14 digits, else NULL */
+	const char *name;    /* the file's name without version and suffix */
+	const char *text;
+};
+
+/* Every *.sql file of folder, in order of their names. Fails with one line on stderr. */
+enum exit_status scripts_read(
+    struct arena *arena, const char *folder, bool versioned, struct script **ret_scripts, size_t *ret_count);
+/* The folder with migrations/ and functions/: given, else ./sql, else the one beside the binary. NULL: there is none.
+ */
+const char *scripts_folder(struct arena *arena, const char *given);
+/* Writes all functions as one migration file named after now; nothing when the newest such file holds the same. */
+enum exit_status scripts_emit(struct arena *arena, const char *folder);
+
+#endif
