@@ -15,7 +15,7 @@ enum config_kind {
 	CONFIG_KIND_TEXT,
 	CONFIG_KIND_INTEGER,
 	CONFIG_KIND_URL,      /* https, or http to loopback; no trailing slash is kept */
-	CONFIG_KIND_DATABASE, /* a libpq connection string; not local: sslmode=verify-full with sslrootcert */
+	CONFIG_KIND_DATABASE, /* a libpq connection string; db_config_acceptable checks it, since libpq is db.c's */
 	CONFIG_KIND_STORAGE,  /* file:/absolute/path or r2 */
 	CONFIG_KIND_SECRETS,  /* one or two secrets of at least 32 characters: current,previous */
 	CONFIG_KIND_LEVEL,    /* debug | info | warn | error */
@@ -46,6 +46,13 @@ enum config_kind {
 	X(PROVIDER_TIMEOUT_SECONDS, CONFIG_KIND_INTEGER, "300", false, "deadline of one generation, retries included") \
 	X(LOG_LEVEL, CONFIG_KIND_LEVEL, "info", false, "debug, info, warn or error")
 
+/* name, least and greatest value of each CONFIG_KIND_INTEGER */
+#define CONFIG_RANGES(X)                                                                                               \
+	X(PROCESSES, 0, 256)                                                                                           \
+	X(WORKER_CONCURRENCY, 1, 1024)                                                                                 \
+	X(DATABASE_PREPARED, 0, 1)                                                                                     \
+	X(PROVIDER_TIMEOUT_SECONDS, 1, 3600)
+
 enum config_name {
 #define X(name, kind, fallback, secret, meaning) CONFIG_##name,
 	CONFIG_LIST(X)
@@ -56,9 +63,9 @@ enum config_name {
 struct config;
 
 /*
- * Reads and checks the environment. On failure returns NULL and writes one
- * line naming the setting to ret_error (error_size bytes). Lives until
- * config_free.
+ * Reads and checks the environment; an empty value counts as absent. On
+ * failure returns NULL and writes one line naming the setting, never its
+ * value, to ret_error (error_size bytes). Lives until config_free.
  */
 struct config *config_load(char *ret_error, size_t error_size);
 void config_free(struct config *config);
@@ -66,6 +73,9 @@ void config_free(struct config *config);
 /* The effective value, NULL when it is absent and has no default; a level also as config_integer, an enum log_level. */
 const char *config_text(const struct config *config, enum config_name name);
 int64_t config_integer(const struct config *config, enum config_name name);
+/* "PUBLIC_URL" and so on, and the setting's kind. */
+const char *config_name(enum config_name name);
+enum config_kind config_kind(enum config_name name);
 /* Stops the program with one line naming the first of these settings that is absent; the list ends with
  * CONFIG_NAME__COUNT. */
 void config_require(const struct config *config, const enum config_name *names);

@@ -23,11 +23,16 @@ struct text {
 };
 
 void text_init(struct text *text, struct arena *arena, size_t max);
+/* Makes room for more bytes at once; false (and overflow) when they exceed the maximum. */
+bool text_reserve(struct text *text, size_t more);
 void text_add(struct text *text, const char *string);
 void text_add_bytes(struct text *text, const void *bytes, size_t len);
 void text_printf(struct text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Escapes for HTML text and double-quoted attributes. */
 void text_add_html(struct text *text, const char *string);
+
+/* Length in bytes of the UTF-8 character at the start of bytes; 0 when there is none or it is malformed. */
+size_t text_utf8(const char *bytes, size_t len);
 
 /*
  * JSON. key is the member's name, or NULL inside an array and at the top.

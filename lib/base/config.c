@@ -1,0 +1,265 @@
+#include "base/config.h"
+
+#include <arpa/inet.h>
+#include <assert.h>
+#include <ctype.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/digest.h"
+
+#define SECRET_MIN 32
+
+struct setting {
+	const char *name;
+	enum config_kind kind;
+	const char *fallback;
+	bool secret;
+	const char *meaning;
+};
+
+static const struct setting settings[CONFIG_NAME__COUNT] = {
+#define X(name, kind, fallback, secret, meaning) [CONFIG_##name] = {#name, kind, fallback, secret, meaning},
+    CONFIG_LIST(X)
+#undef X
+};
+
+static const struct {
+	int64_t min, max;
+} ranges[CONFIG_NAME__COUNT] = {
+#define X(name, min, max) [CONFIG_##name] = {min, max},
+    CONFIG_RANGES(X)
+#undef X
+};
+
+struct config {
+	struct arena *arena;
+	char *values[CONFIG_NAME__COUNT];
+	int64_t integers[CONFIG_NAME__COUNT];
+};
+
+/* Each check returns what the value must be, or NULL when it is. It may shorten the value. */
+typedef const char *check_value(struct config *config, enum config_name name, char *value);
+
+static const char *
+check_text(struct config *, enum config_name, char *value)
+{
+	for (const char *c = value; *c != '\0'; c++)
+		if (iscntrl((unsigned char)*c))
+			return "free of control characters";
+	return NULL;
+}
+
+static const char *
+check_integer(struct config *config, enum config_name name, char *value)
+{
+	char *end;
+	int64_t integer;
+
+	errno = 0;
+	integer = strtoimax(value, &end, 10);
+	if (errno != 0 || *end != '\0' || !(isdigit((unsigned char)*value) || *value == '-') ||
+	    integer < ranges[name].min || integer > ranges[name].max)
+		return arena_printf(
+		    config->arena, "a whole number from %" PRId64 " to %" PRId64, ranges[name].min, ranges[name].max);
+	config->integers[name] = integer;
+	return NULL;
+}
+
+static bool
+is_loopback(const char *host, size_t len)
+{
+	char copy[INET6_ADDRSTRLEN];
+	struct in_addr address;
+
+	if (len >= sizeof copy)
+		return false;
+	memcpy(copy, host, len);
+	copy[len] = '\0';
+	return strcasecmp(copy, "localhost") == 0 || strcmp(copy, "[::1]") == 0 ||
+	       (inet_pton(AF_INET, copy, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
+
+/* host[:port][/path], without user, query or fragment. */
+static bool
+url_rest_valid(const char *rest, size_t *ret_host_len)
+{
+	size_t host = rest[0] == '[' ? strcspn(rest, "]") + 1 : strcspn(rest, ":/");
+	const char *after = rest + host;
+
+	if (host == 0 || host > strlen(rest) ||
+	    strspn(rest, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-[]:") < host)
+		return false;
+	if (*after == ':') {
+		size_t digits = strspn(after + 1, "0123456789");
+
+		if (digits == 0 || digits > 5 || strtol(after + 1, NULL, 10) > 65535)
+			return false;
+		after += 1 + digits;
+	}
+	if (*after != '\0' && *after != '/')
+		return false;
+	for (; *after != '\0'; after++)
+		if (*after <= ' ' || *after >= 0x7f || strchr("?#@\\\"<>`", *after) != NULL)
+			return false;
+	*ret_host_len = host;
+	return true;
+}
+
+static const char *
+check_url(struct config *, enum config_name, char *value)
+{
+	static const char expected[] = "an https address (http only to loopback) without user, query or fragment";
+	bool plain = strncmp(value, "http://", 7) == 0;
+	size_t host_len, len;
+	const char *rest;
+
+	if (!plain && strncmp(value, "https://", 8) != 0)
+		return expected;
+	rest = value + (plain ? 7 : 8);
+	if (!url_rest_valid(rest, &host_len) || (plain && !is_loopback(rest, host_len)))
+		return expected;
+	for (len = strlen(value); value[len - 1] == '/'; len--)
+		value[len - 1] = '\0';
+	return NULL;
+}
+
+static const char *
+check_storage(struct config *, enum config_name, char *value)
+{
+	if (strcmp(value, "r2") == 0)
+		return NULL;
+	return strncmp(value, "file:/", 6) == 0 && value[6] != '\0' ? NULL : "file:/absolute/path or r2";
+}
+
+static const char *
+check_secrets(struct config *, enum config_name, char *value)
+{
+	static const char expected[] = "one or two secrets of at least 32 visible characters, by a comma";
+	const char *comma = strchr(value, ',');
+	size_t first = comma == NULL ? strlen(value) : (size_t)(comma - value);
+
+	for (const char *c = value; *c != '\0'; c++)
+		if (*c <= ' ' || *c >= 0x7f)
+			return expected;
+	if (first < SECRET_MIN)
+		return expected;
+	if (comma != NULL && (strlen(comma + 1) < SECRET_MIN || strchr(comma + 1, ',') != NULL))
+		return expected;
+	return NULL;
+}
+
+static const char *
+check_level(struct config *config, enum config_name name, char *value)
+{
+	static const char *const levels[] = {"debug", "info", "warn", "error"};
+
+	for (size_t i = 0; i < sizeof levels / sizeof *levels; i++) {
+		if (strcmp(value, levels[i]) == 0) {
+			config->integers[name] = (int64_t)i;
+			return NULL;
+		}
+	}
+	return "debug, info, warn or error";
+}
+
+static check_value *const checks[CONFIG_KIND__COUNT] = {
+    [CONFIG_KIND_TEXT] = check_text,
+    [CONFIG_KIND_INTEGER] = check_integer,
+    [CONFIG_KIND_URL] = check_url,
+    [CONFIG_KIND_DATABASE] = check_text,
+    [CONFIG_KIND_STORAGE] = check_storage,
+    [CONFIG_KIND_SECRETS] = check_secrets,
+    [CONFIG_KIND_LEVEL] = check_level,
+};
+
+struct config *
+config_load(char *ret_error, size_t error_size)
+{
+	struct arena *arena = arena_new();
+	struct config *config = arena_alloc(arena, sizeof *config);
+
+	config->arena = arena;
+	for (enum config_name name = 0; name < CONFIG_NAME__COUNT; name++) {
+		const struct setting *setting = &settings[name];
+		const char *value = getenv(setting->name), *expected;
+
+		if (value == NULL || *value == '\0')
+			value = setting->fallback;
+		if (value == NULL)
+			continue;
+		config->values[name] = arena_strdup(arena, value);
+		expected = checks[setting->kind](config, name, config->values[name]);
+		if (expected != NULL) {
+			snprintf(ret_error, error_size, "%s must be %s", setting->name, expected);
+			config_free(config);
+			return NULL;
+		}
+	}
+	return config;
+}
+
+void
+config_free(struct config *config)
+{
+	if (config == NULL)
+		return;
+	for (enum config_name name = 0; name < CONFIG_NAME__COUNT; name++)
+		if (settings[name].secret && config->values[name] != NULL)
+			digest_cleanse(config->values[name], strlen(config->values[name]));
+	arena_free(config->arena);
+}
+
+const char *
+config_name(enum config_name name)
+{
+	assert(name < CONFIG_NAME__COUNT);
+	return settings[name].name;
+}
+
+enum config_kind
+config_kind(enum config_name name)
+{
+	assert(name < CONFIG_NAME__COUNT);
+	return settings[name].kind;
+}
+
+const char *
+config_text(const struct config *config, enum config_name name)
+{
+	assert(name < CONFIG_NAME__COUNT);
+	return config->values[name];
+}
+
+int64_t
+config_integer(const struct config *config, enum config_name name)
+{
+	assert(settings[name].kind == CONFIG_KIND_INTEGER || settings[name].kind == CONFIG_KIND_LEVEL);
+	return config->integers[name];
+}
+
+void
+config_require(const struct config *config, const enum config_name *names)
+{
+	for (; *names != CONFIG_NAME__COUNT; names++) {
+		if (config->values[*names] == NULL) {
+			fprintf(stderr, "%s is not set (%s)\n", settings[*names].name, settings[*names].meaning);
+			exit(EXIT_FAILURE);
+		}
+	}
+}
+
+void
+config_print(const struct config *config, FILE *to)
+{
+	for (enum config_name name = 0; name < CONFIG_NAME__COUNT; name++) {
+		const char *value = config->values[name];
+
+		if (value != NULL && settings[name].secret)
+			value = "***";
+		fprintf(to, "# %s\n%s=%s\n", settings[name].meaning, settings[name].name, value == NULL ? "" : value);
+	}
+}
