@@ -1,0 +1,125 @@
+#include <stddef.h>
+#include <string.h>
+
+#include "base/body.h"
+#include "feature/account.h"
+#include "feature/credits.h"
+#include "service/app.h"
+
+#define BODY_MAX 4096
+#define LIMIT_MAX 100
+#define LIMIT_DEFAULT 20
+
+struct settings_body {
+	const char *locale;
+};
+
+static const struct body_field settings_fields[] = {
+    {.name = "locale", .kind = BODY_STRING, .min = 1, .max = 16, .offset = offsetof(struct settings_body, locale)},
+};
+
+struct age_body {
+	bool at_least_13;
+};
+
+static const struct body_field age_fields[] = {
+    {.name = "at_least_13", .kind = BODY_BOOLEAN, .required = true, .offset = offsetof(struct age_body, at_least_13)},
+};
+
+static enum problem
+site(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	return account_site(&call, &(struct account_site){
+				       .supabase_url = config_text(app->config, CONFIG_SUPABASE_URL),
+				       .supabase_anon_key = config_text(app->config, CONFIG_SUPABASE_ANON_KEY),
+				       .support_email = config_text(app->config, CONFIG_SUPPORT_EMAIL),
+				   });
+}
+
+static enum problem
+look(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	response->etag = true;
+	response->cache_control = "private, no-cache";
+	return account_get(&call);
+}
+
+static enum problem
+change(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	struct settings_body body = {0};
+	enum problem problem = request_json(request, response, settings_fields, 1, &body);
+	if (problem != PROBLEM_NONE)
+		return problem;
+	if (body.locale != NULL && strcmp(body.locale, "en") != 0 && strcmp(body.locale, "nl") != 0)
+		return response_invalid(
+		    response, "/locale", request->language == LANGUAGE_NL ? "moet en of nl zijn" : "must be en or nl");
+	return account_update(&call, body.locale);
+}
+
+static enum problem
+confirm_age(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	struct age_body body = {0};
+	bool erased = false;
+	/* An anonymous person may answer; another application must not answer, or close the account, for anybody. */
+	if (request->user.has_client)
+		return PROBLEM_CLIENT_NOT_ALLOWED;
+	enum problem problem = request_json(request, response, age_fields, 1, &body);
+	if (problem == PROBLEM_NONE)
+		problem = account_confirm_age(&call, body.at_least_13, &erased);
+	if (problem == PROBLEM_NONE && erased)
+		response->status = 202;
+	return problem;
+}
+
+static enum problem
+list_credits(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	const char *cursor = NULL;
+	int64_t limit = LIMIT_DEFAULT;
+	enum problem problem = request_query_integer(request, response, "limit", 1, LIMIT_MAX, LIMIT_DEFAULT, &limit);
+	if (problem == PROBLEM_NONE)
+		problem = request_query(request, response, "cursor", &cursor);
+	return problem == PROBLEM_NONE ? credits_list(&call, limit, cursor) : problem;
+}
+
+static const struct route routes[] = {
+    {.method = "GET", .path = "/api/config", .auth = AUTH_NONE, .run = site},
+    {.method = "GET", .path = "/api/account", .auth = AUTH_USER, .run = look},
+    {.method = "PATCH",
+	.path = "/api/account",
+	.auth = AUTH_USER,
+	.body = BODY_JSON,
+	.body_max = BODY_MAX,
+	.run = change},
+    {.method = "POST",
+	.path = "/api/account/confirm-age",
+	.auth = AUTH_USER,
+	.body = BODY_JSON,
+	.body_max = BODY_MAX,
+	.run = confirm_age},
+    {.method = "GET", .path = "/api/account/credits", .auth = AUTH_USER, .run = list_credits},
+};
+
+static const enum config_name needs[] = {
+    CONFIG_DATABASE_URL, CONFIG_SUPABASE_URL, CONFIG_SUPABASE_ANON_KEY, CONFIG_SECRET_KEY, CONFIG_NAME__COUNT};
+
+static const struct program program = {
+    .name = "account",
+    .summary = "a person's account, its settings and its credits",
+    .routes = routes,
+    .route_count = sizeof routes / sizeof routes[0],
+    .needs = needs,
+};
+
+int
+main(int argc, char **argv)
+{
+	return app_main(argc, argv, &program);
+}

@@ -1,0 +1,211 @@
+#include "feature/account.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/log.h"
+#include "feature/secret.h"
+
+enum { STATE, GET, UPDATE, CONFIRM_AGE };
+
+static const struct db_statement statements[] = {
+    [STATE] = {"select * from shotai.service_state()", true},
+    [GET] = {"select * from shotai.get_account($1, $2)", true},
+    [UPDATE] = {"select * from shotai.update_account($1, $2, $3)", true},
+    [CONFIRM_AGE] = {"select * from shotai.confirm_age($1, $2, $3, $4, $5, $6)", false},
+};
+
+static const char purpose[] = "email-fold";
+
+/* Providers known to deliver all these spellings to one mailbox; elsewhere only case is ignored. */
+static const struct mail_provider {
+	const char *domain, *same_as; /* same_as: the domain that it is another name of */
+	bool dots, plus;
+} mail_providers[] = {
+    {"gmail.com", NULL, .dots = true, .plus = true},
+    {"googlemail.com", "gmail.com", .dots = true, .plus = true},
+    {"outlook.com", NULL, .plus = true},
+    {"hotmail.com", NULL, .plus = true},
+    {"live.com", NULL, .plus = true},
+    {"live.nl", NULL, .plus = true},
+    {"msn.com", NULL, .plus = true},
+    {"icloud.com", NULL, .plus = true},
+    {"me.com", "icloud.com", .plus = true},
+    {"mac.com", "icloud.com", .plus = true},
+    {"fastmail.com", NULL, .plus = true},
+    {"fastmail.fm", NULL, .plus = true},
+    {"proton.me", NULL, .plus = true},
+    {"protonmail.com", "proton.me", .plus = true},
+    {"pm.me", "proton.me", .plus = true},
+};
+
+/* ASCII only: the addresses Supabase stores are folded there, and other letters differ in a mailbox's name. */
+static char *
+lower_case(struct arena *arena, const char *text)
+{
+	char *copy = arena_strdup(arena, text);
+	for (char *c = copy; *c != '\0'; c++)
+		if (*c >= 'A' && *c <= 'Z')
+			*c = (char)(*c - 'A' + 'a');
+	return copy;
+}
+
+static const struct mail_provider *
+provider_of(const char *domain)
+{
+	for (size_t i = 0; i < sizeof mail_providers / sizeof mail_providers[0]; i++)
+		if (strcmp(mail_providers[i].domain, domain) == 0)
+			return &mail_providers[i];
+	return NULL;
+}
+
+const char *
+account_fold_email(struct arena *arena, const char *email)
+{
+	char *folded = lower_case(arena, email);
+	char *at = strrchr(folded, '@');
+	const struct mail_provider *provider = at != NULL ? provider_of(at + 1) : NULL;
+	if (provider == NULL)
+		return folded;
+	char *end = folded;
+	for (const char *c = folded; c < at && !(provider->plus && *c == '+'); c++)
+		if (!(provider->dots && *c == '.'))
+			*end++ = *c;
+	*end = '\0';
+	return arena_printf(arena, "%s@%s", folded, provider->same_as != NULL ? provider->same_as : provider->domain);
+}
+
+/* The hashes of the caller's folded address under the current and the previous secret; NULL where there is none. */
+static void
+hash_email(struct call *call, const char *ret_hashes[static SECRET_KEYS])
+{
+	const char *folded = account_fold_email(call->arena, call->user->email);
+	AUTO_SECRET_KEYS keys;
+	secret_derive(call->arena, call->secrets, purpose, &keys);
+	for (size_t i = 0; i < SECRET_KEYS; i++) {
+		ret_hashes[i] = NULL;
+		if (i >= keys.count || folded[0] == '\0')
+			continue;
+		uint8_t mac[DIGEST_SHA256];
+		char *hex = arena_alloc(call->arena, DIGEST_HEX);
+		digest_hmac(keys.key[i], DIGEST_SHA256, folded, strlen(folded), mac);
+		digest_hex(mac, sizeof mac, hex);
+		ret_hashes[i] = hex;
+	}
+}
+
+static void
+write_lots(struct text *json, const struct db_result *rows)
+{
+	text_json_open(json, "credit_lots", '[');
+	for (size_t row = 0; row < db_rows(rows); row++) {
+		if (db_text(rows, row, "lot_source") == NULL)
+			continue;
+		text_json_open(json, NULL, '{');
+		text_json_string(json, "source", db_text(rows, row, "lot_source"));
+		text_json_int(json, "remaining", db_integer(rows, row, "lot_remaining"));
+		text_json_string(json, "expires_at", db_text(rows, row, "lot_expires_at"));
+		text_json_close(json, '}');
+	}
+	text_json_close(json, ']');
+}
+
+static void
+write_account(struct text *json, const struct db_result *rows)
+{
+	text_json_open(json, NULL, '{');
+	text_json_string(json, "user_id", db_text(rows, 0, "user_id"));
+	text_json_string(json, "email", db_text(rows, 0, "email"));
+	text_json_int(json, "balance", db_integer(rows, 0, "balance"));
+	write_lots(json, rows);
+	text_json_raw(json, "subscription", NULL);
+	text_json_string(json, "locale", db_text(rows, 0, "locale"));
+	text_json_open(json, "notifications", '{');
+	text_json_bool(json, "receipts", db_boolean(rows, 0, "receipts"));
+	text_json_bool(json, "announcements", db_boolean(rows, 0, "announcements"));
+	text_json_close(json, '}');
+	text_json_bool(json, "age_confirmed", db_boolean(rows, 0, "age_confirmed"));
+	text_json_open(json, "policy", '{');
+	text_json_string(json, "version", db_text(rows, 0, "policy_version"));
+	text_json_string(json, "acknowledged", db_text(rows, 0, "policy_acknowledged"));
+	text_json_close(json, '}');
+	text_json_open(json, "limits", '{');
+	text_json_int(json, "unfinished_max", db_integer(rows, 0, "unfinished_max"));
+	text_json_int(json, "generate_burst", db_integer(rows, 0, "generate_burst"));
+	text_json_int(json, "generate_per_minute", db_integer(rows, 0, "generate_per_minute"));
+	text_json_close(json, '}');
+	text_json_string(json, "status", db_text(rows, 0, "status"));
+	text_json_close(json, '}');
+}
+
+static enum problem
+call_account(struct call *call, const struct db_statement *statement, const char *const *parameters, size_t count,
+    struct db_result **ret_rows)
+{
+	enum problem problem = db_call(call->db, call->arena, statement, parameters, count, ret_rows, call->refusal);
+	if (problem == PROBLEM_NONE && db_rows(*ret_rows) == 0) {
+		log_event(LOG_ERROR, "no_rows", "statement", statement->sql, NULL);
+		return PROBLEM_INTERNAL;
+	}
+	return problem;
+}
+
+enum problem
+account_site(struct call *call, const struct account_site *site)
+{
+	AUTO_DB_RESULT rows = NULL;
+	enum problem problem = call_account(call, &statements[STATE], NULL, 0, &rows);
+	if (problem != PROBLEM_NONE)
+		return problem;
+	text_json_open(call->json, NULL, '{');
+	text_json_string(call->json, "supabase_url", site->supabase_url);
+	text_json_string(call->json, "supabase_anon_key", site->supabase_anon_key);
+	text_json_string(call->json, "policy_version", db_text(rows, 0, "policy_version"));
+	text_json_string(call->json, "support_email", site->support_email);
+	text_json_close(call->json, '}');
+	return PROBLEM_NONE;
+}
+
+enum problem
+account_get(struct call *call)
+{
+	const char *const parameters[] = {call->user->user_id, call->user->session_id};
+	AUTO_DB_RESULT rows = NULL;
+	enum problem problem = call_account(call, &statements[GET], parameters, 2, &rows);
+	if (problem == PROBLEM_NONE)
+		write_account(call->json, rows);
+	return problem;
+}
+
+enum problem
+account_update(struct call *call, const char *locale)
+{
+	const char *const parameters[] = {call->user->user_id, call->user->session_id, locale};
+	AUTO_DB_RESULT rows = NULL;
+	enum problem problem = call_account(call, &statements[UPDATE], parameters, 3, &rows);
+	if (problem == PROBLEM_NONE)
+		write_account(call->json, rows);
+	return problem;
+}
+
+enum problem
+account_confirm_age(struct call *call, bool at_least_13, bool *ret_erased)
+{
+	const char *hashes[SECRET_KEYS];
+	hash_email(call, hashes);
+	const char *const parameters[] = {call->user->user_id, call->user->session_id, at_least_13 ? "true" : "false",
+	    call->user->email, hashes[0], hashes[1]};
+	AUTO_DB_RESULT rows = NULL;
+	enum problem problem = call_account(call, &statements[CONFIRM_AGE], parameters, 6, &rows);
+	if (problem != PROBLEM_NONE)
+		return problem;
+	*ret_erased = db_boolean(rows, 0, "erased");
+	if (!*ret_erased) {
+		write_account(call->json, rows);
+		return PROBLEM_NONE;
+	}
+	text_json_open(call->json, NULL, '{');
+	text_json_bool(call->json, "erased", true);
+	text_json_close(call->json, '}');
+	return PROBLEM_NONE;
+}
