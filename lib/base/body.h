@@ -21,7 +21,8 @@ struct arena;
 struct text;
 
 enum body_kind {
-	BODY_STRING, /* const char *; min and max count Unicode code points; control characters but \n \t are refused */
+	BODY_STRING,  /* const char *; min and max (> 0) count Unicode code points; control characters but \n \t are
+			 refused */
 	BODY_INTEGER, /* int64_t; min and max bound the value */
 	BODY_BOOLEAN, /* bool */
 	BODY_UUID,    /* const char *, lower-cased */
@@ -82,7 +83,7 @@ bool body_is_object(const struct body_value *value);
 bool body_is_array(const struct body_value *value);
 /* The string, or NULL when it is absent or not a string. */
 const char *body_string(const struct body_value *value);
-/* False when it is absent or no integer within +-2^53. */
+/* False when it is absent or no integer within +-(2^53 - 1). */
 bool body_integer(const struct body_value *value, int64_t *ret_integer);
 /* The boolean, or fallback when it is absent or no boolean. */
 bool body_boolean(const struct body_value *value, bool fallback);
