@@ -34,6 +34,12 @@ struct claims {
 	int64_t signed_in_at;   /* newest amr timestamp whose method is not token_refresh, 0: unknown */
 };
 
+/*
+ * From SUPABASE_URL and SUPABASE_JWT_SECRET. Opens nothing and starts no
+ * thread: the key set is fetched, by a side thread, when the first token needs
+ * it. After that a fork loses the thread, so each child makes its own.
+ * A struct auth may be used by many threads.
+ */
 struct auth *auth_new(const struct config *config);
 void auth_free(struct auth *auth);
 
@@ -44,7 +50,10 @@ void auth_free(struct auth *auth);
 [[nodiscard]] enum problem auth_verify(
     struct auth *auth, struct arena *arena, const char *token, size_t len, struct claims *ret_claims);
 
-/* Loads a key set from its JSON text, as the refresh does; false when it is no key set. For tests and fuzzers. */
+/* Loads a key set from its JSON text, as the refresh does; false when it is no key set. For tests, fuzzers and the
+ * stand-in, which knows its own key. */
 bool auth_load_keys(struct auth *auth, const char *json, size_t len);
+/* For tests: moves every clock of this module ahead. */
+void auth_advance(struct auth *auth, int64_t milliseconds);
 
 #endif
