@@ -1,0 +1,298 @@
+#include "run.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "again.h"
+#include "base/arena.h"
+#include "base/body.h"
+#include "base/log.h"
+#include "crew.h"
+#include "deliver.h"
+#include "feature/job.h"
+#include "service/db.h"
+#include "worker.h"
+
+/* Calls in one attempt that may bring fewer pictures than were asked for. */
+#define SHORT_CALLS_MAX 2
+/* A call is not begun with less time left. */
+#define CALL_MS_MIN 1000
+/* Before the one repeat of a call whose answer was lost. */
+#define AGAIN_MS 1000
+
+enum ending {
+	ENDING_NONE,
+	ENDING_FINISH, /* the generation is over */
+	ENDING_LATER,  /* nothing was accepted: another try after a while */
+	ENDING_BACK,   /* the worker ends: for another one, at once */
+	ENDING_DROP,   /* no longer ours */
+};
+
+struct run {
+	struct hand *hand;
+	struct job *job;
+	int per_call;
+	size_t done; /* of job->missing, from the front */
+	int calls, short_calls;
+	int64_t retry_after;
+	const char *code, *reason; /* with ENDING_FINISH */
+	struct deliver_objects objects;
+};
+
+static enum ending
+finish_with(struct run *run, const char *code, const char *reason)
+{
+	run->code = code;
+	run->reason = reason;
+	return ENDING_FINISH;
+}
+
+static int
+pictures_per_call(const struct job *job)
+{
+	int64_t most = 0;
+	AUTO_BODY_TREE tree = job->options != NULL ? body_tree_parse(job->options, strlen(job->options)) : NULL;
+	if (tree == NULL || !body_integer(body_member(body_root(tree), "max_per_call"), &most) || most < 1 ||
+	    most > (int64_t)job->missing_count)
+		return (int)job->missing_count;
+	return (int)most;
+}
+
+/* A call that could not be made: away for as long as we cared to wait, or a bug. */
+static enum ending
+ending_of(struct run *run, enum problem problem)
+{
+	if (problem == PROBLEM_DATABASE_UNAVAILABLE)
+		return ENDING_DROP;
+	return finish_with(run, "internal", problem_describe(problem)->code);
+}
+
+static enum ending
+start_call(struct run *run, int count, int64_t *ret_call)
+{
+	struct again again = {.hand = run->hand};
+	struct db_pool *pool = run->hand->worker->pool;
+	enum problem problem;
+	bool held = false;
+	do {
+		struct db *db = db_pool_take(pool);
+		problem = job_start_call(db, run->job, run->job->missing[run->done], count, &held, ret_call);
+		db_pool_give(pool, db);
+	} while (again_after(&again, problem));
+	if (problem != PROBLEM_NONE)
+		return ending_of(run, problem);
+	if (!held)
+		return ENDING_DROP;
+	if (*ret_call == 0)
+		return finish_with(run, "provider_error", "no_repeat_left");
+	run->calls++;
+	return ENDING_NONE;
+}
+
+/* Also after the lease is lost: what a call cost is recorded whoever holds the attempt. */
+static enum ending
+record_call(struct run *run, int64_t call, const char *state, const char *vendor_id)
+{
+	struct again again = {.hand = run->hand};
+	struct db_pool *pool = run->hand->worker->pool;
+	enum problem problem;
+	bool held = false;
+	do {
+		struct db *db = db_pool_take(pool);
+		problem = job_record_call(db, run->job, call, state, vendor_id, &held);
+		db_pool_give(pool, db);
+	} while (again_after(&again, problem));
+	if (problem != PROBLEM_NONE)
+		return ending_of(run, problem);
+	return held ? ENDING_NONE : ENDING_DROP;
+}
+
+static void
+ask_provider(struct run *run, struct arena *arena, int count, struct provider_answer *ret_answer)
+{
+	const struct job *job = run->job;
+	struct provider_request request = {
+	    .adapter = job->adapter,
+	    .vendor_model = job->vendor_model,
+	    .options = job->options,
+	    .prompt = job->prompt,
+	    .aspect_ratio = job->aspect_ratio,
+	    .count = count,
+	    .seed = job->seed,
+	    .deadline_ms = job->deadline_at - job_clock(),
+	    .cancel = run->hand->cancel,
+	};
+	*ret_answer = (struct provider_answer){.outcome = PROVIDER_UNCERTAIN};
+	provider_generate(run->hand->worker->config, run->hand->http, arena, &request, ret_answer);
+}
+
+/* Delivers what came; the pictures that are still missing move to the front of the rest. */
+static enum ending
+deliver(struct run *run, const struct provider_answer *answer, int count)
+{
+	enum ending ending = ENDING_NONE;
+	size_t came = answer->picture_count < (size_t)count ? answer->picture_count : (size_t)count;
+	for (size_t i = 0; i < came; i++) {
+		switch (deliver_picture(
+		    run->hand, run->job, run->job->missing[run->done], &answer->pictures[i], &run->objects)) {
+		case DELIVER_DONE:
+			run->done++;
+			break;
+		case DELIVER_INVALID:
+			ending = finish_with(run, "invalid_output", "picture_unusable");
+			break;
+		case DELIVER_FAILED:
+			return finish_with(run, "internal", "picture_not_stored");
+		case DELIVER_LOST:
+			return ENDING_DROP;
+		}
+	}
+	if (came < (size_t)count && ending == ENDING_NONE && ++run->short_calls >= SHORT_CALLS_MAX)
+		ending = finish_with(run, "provider_error", "fewer_pictures");
+	return ending;
+}
+
+static enum ending
+after_call(struct run *run, const struct provider_answer *answer)
+{
+	const struct job_verdict *verdict = job_judge(answer->outcome);
+	const char *reason = provider_outcome_name(answer->outcome);
+	if (verdict->alert) {
+		log_event(LOG_ERROR, "provider_needs_operator", "adapter", run->job->adapter, "model", run->job->model,
+		    "reason", reason, NULL);
+	}
+	switch (verdict->next) {
+	case JOB_LATER:
+		run->retry_after = answer->retry_after;
+		run->code = verdict->code;
+		run->reason = reason;
+		return ENDING_LATER;
+	case JOB_AGAIN:
+		stop_sleep(&run->hand->worker->stop, STOP_DRAIN, job_random(AGAIN_MS / 2, AGAIN_MS));
+		return ENDING_NONE;
+	case JOB_STORE:
+		return ENDING_NONE;
+	case JOB_STOP:
+		return hand_lost(run->hand) ? ENDING_DROP : ENDING_BACK;
+	case JOB_FINISH:
+	case JOB_NEXT__COUNT:
+		break;
+	}
+	return finish_with(run, verdict->code, reason);
+}
+
+/* The call's row stays `sent` until its pictures are settled: should we die before, it counts as a lost answer. */
+static enum ending
+run_call(struct run *run)
+{
+	AUTO_ARENA arena = arena_new();
+	struct provider_answer answer;
+	int64_t call;
+	size_t left = run->job->missing_count - run->done;
+	int count = left < (size_t)run->per_call ? (int)left : run->per_call;
+	enum ending ending = start_call(run, count, &call);
+	if (ending != ENDING_NONE)
+		return ending;
+	ask_provider(run, arena, count, &answer);
+	if (answer.outcome == PROVIDER_OK)
+		ending = deliver(run, &answer, count);
+	else
+		ending = after_call(run, &answer);
+	enum ending recorded = record_call(run, call, job_judge(answer.outcome)->call_state, answer.vendor_id);
+	return recorded != ENDING_NONE ? recorded : ending;
+}
+
+/* Why a job has no time left. */
+static const char *
+late_code(const struct run *run)
+{
+	const struct job *job = run->job;
+	return job->uncertain > 0 || job->first_claim || run->calls > 0 ? "provider_timeout" : "provider_overloaded";
+}
+
+static enum ending
+run_calls(struct run *run)
+{
+	struct job *job = run->job;
+	if (job->wants_references)
+		return finish_with(run, "reference_expired", "references_unsupported");
+	while (run->done < job->missing_count) {
+		if (hand_lost(run->hand))
+			return ENDING_DROP;
+		if (stop_level(&run->hand->worker->stop) >= STOP_DRAIN)
+			return ENDING_BACK;
+		if (job->deadline_at - job_clock() < CALL_MS_MIN)
+			return finish_with(run, late_code(run), "deadline");
+		enum ending ending = run_call(run);
+		if (ending != ENDING_NONE)
+			return ending;
+	}
+	return finish_with(run, NULL, NULL);
+}
+
+static void
+hand_back(struct run *run, int64_t after_seconds)
+{
+	struct again again = {.hand = run->hand};
+	struct db_pool *pool = run->hand->worker->pool;
+	bool held = false, started = !run->job->first_claim || run->calls > 0;
+	enum problem problem;
+	do {
+		struct db *db = db_pool_take(pool);
+		problem = job_release(db, run->job, after_seconds, started, &held);
+		db_pool_give(pool, db);
+	} while (again_after(&again, problem));
+	if (problem == PROBLEM_NONE && held) {
+		char seconds[24];
+		snprintf(seconds, sizeof(seconds), "%lld", (long long)after_seconds);
+		log_event(LOG_INFO, "job_handed_back", "generation", run->job->generation_id, "reason", run->reason,
+		    "after", seconds, NULL);
+	}
+}
+
+static void
+finish(struct run *run)
+{
+	struct again again = {.hand = run->hand};
+	struct db_pool *pool = run->hand->worker->pool;
+	struct job_end end = {0};
+	enum problem problem;
+	do {
+		struct db *db = db_pool_take(pool);
+		problem = job_finish(db, run->job, run->code, run->reason, &end);
+		db_pool_give(pool, db);
+	} while (again_after(&again, problem));
+	if (problem == PROBLEM_NONE && end.held) {
+		log_event(LOG_INFO, "job_ended", "generation", run->job->generation_id, "status", end.status, "code",
+		    run->code, "reason", run->reason, "refunded", db_parameter(run->job->arena, end.refunded), NULL);
+	}
+}
+
+static void
+end_run(struct run *run, enum ending ending)
+{
+	if (ending == ENDING_LATER) {
+		int64_t wait = job_backoff(run->job->attempt, run->retry_after);
+		if (job_clock() + wait * 1000 + CALL_MS_MIN < run->job->deadline_at) {
+			hand_back(run, wait);
+			return;
+		}
+		ending = ENDING_FINISH;
+	}
+	if (ending == ENDING_BACK)
+		hand_back(run, 0);
+	else if (ending == ENDING_FINISH)
+		finish(run);
+	else
+		log_event(LOG_WARN, "job_dropped", "generation", run->job->generation_id, NULL);
+	if (ending == ENDING_DROP || run->objects.count > 2 * run->done)
+		deliver_discard(run->hand, &run->objects);
+}
+
+void
+run_job(struct hand *hand, struct job *job)
+{
+	struct run run = {.hand = hand, .job = job, .per_call = pictures_per_call(job)};
+	deliver_init(&run.objects, job->arena, job->missing_count);
+	end_run(&run, run_calls(&run));
+}

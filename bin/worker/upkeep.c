@@ -1,0 +1,153 @@
+#include "upkeep.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/arena.h"
+#include "base/config.h"
+#include "base/log.h"
+#include "feature/job.h"
+#include "service/db.h"
+#include "service/http.h"
+#include "service/storage.h"
+#include "worker.h"
+
+#define TICK_MS 2000
+#define SWEEP_MS 60000
+#define OBJECTS_MS 3600000
+/* Younger objects may belong to a picture that is being settled. */
+#define OBJECT_AGE_SECONDS 3600
+#define DELETIONS 20
+
+struct upkeep {
+	struct worker *worker;
+	struct db *db;
+	struct http *http;
+	int64_t sweep_at, objects_at;
+};
+
+/* Deletes those of one page of objects that are old and named by no row. */
+static enum problem
+sweep_page(
+    struct upkeep *upkeep, struct arena *arena, const struct storage_object *objects, size_t count, int64_t *deleted)
+{
+	const char **old = arena_array(arena, count + 1, sizeof(char *));
+	const char **unnamed = NULL;
+	size_t old_count = 0, unnamed_count = 0;
+	for (size_t i = 0; i < count; i++)
+		if (objects[i].modified_at < time(NULL) - OBJECT_AGE_SECONDS)
+			old[old_count++] = objects[i].key;
+	if (old_count == 0)
+		return PROBLEM_NONE;
+	enum problem problem = job_unnamed(upkeep->db, arena, old, old_count, &unnamed, &unnamed_count);
+	for (size_t i = 0; problem == PROBLEM_NONE && i < unnamed_count; i++) {
+		problem = storage_delete(upkeep->worker->storage, unnamed[i]);
+		*deleted += problem == PROBLEM_NONE;
+	}
+	return problem;
+}
+
+static enum problem
+sweep_objects(struct upkeep *upkeep)
+{
+	AUTO_ARENA last = arena_new();
+	const char *after = NULL;
+	int64_t deleted = 0;
+	size_t count;
+	enum problem problem;
+	do {
+		AUTO_ARENA arena = arena_new();
+		struct storage_object *objects = NULL;
+		count = 0;
+		problem = storage_list(upkeep->worker->storage, arena, "gen/", after, &objects, &count);
+		if (problem == PROBLEM_NONE && count > 0) {
+			problem = sweep_page(upkeep, arena, objects, count, &deleted);
+			arena_reset(last);
+			after = arena_strdup(last, objects[count - 1].key);
+		}
+	} while (problem == PROBLEM_NONE && count > 0 && stop_level(&upkeep->worker->stop) == STOP_NOT);
+	if (deleted > 0) {
+		char number[24];
+		snprintf(number, sizeof(number), "%lld", (long long)deleted);
+		log_event(LOG_INFO, "swept", "what", "objects", "count", number, NULL);
+	}
+	return problem;
+}
+
+/* True when Supabase Auth has no such user any more. */
+static bool
+delete_user(struct upkeep *upkeep, struct arena *arena, const char *user_id)
+{
+	const struct config *config = upkeep->worker->config;
+	const char *key = config_text(config, CONFIG_SUPABASE_SECRET_KEY);
+	const struct http_header headers[] = {
+	    {"apikey", key},
+	    {"Authorization", arena_printf(arena, "Bearer %s", key)},
+	};
+	struct http_request request = {
+	    .method = "DELETE",
+	    .url = arena_printf(arena, "%s/auth/v1/admin/users/%s", config_text(config, CONFIG_SUPABASE_URL), user_id),
+	    .headers = headers,
+	    .header_count = sizeof(headers) / sizeof(headers[0]),
+	    .connect_timeout_ms = 2000,
+	    .timeout_ms = 10000,
+	    .answer_max = 64 << 10,
+	};
+	struct http_answer answer = {0};
+	enum http_outcome outcome = http_send(upkeep->http, arena, &request, &answer);
+	if (outcome == HTTP_ANSWERED && (answer.status / 100 == 2 || answer.status == 404))
+		return true;
+	char status[16];
+	snprintf(status, sizeof(status), "%d", outcome == HTTP_ANSWERED ? answer.status : 0);
+	log_event(LOG_WARN, "auth_deletion_failed", "status", status, NULL);
+	return false;
+}
+
+static enum problem
+delete_users(struct upkeep *upkeep)
+{
+	AUTO_ARENA arena = arena_new();
+	const char **users = NULL;
+	size_t count = 0;
+	enum problem problem = job_claim_auth_deletions(upkeep->db, arena, DELETIONS, &users, &count);
+	for (size_t i = 0; problem == PROBLEM_NONE && i < count; i++)
+		problem = job_finish_auth_deletion(upkeep->db, users[i], delete_user(upkeep, arena, users[i]));
+	return problem;
+}
+
+/* Runs a chore that is due; after a failure it is due again a little later. */
+static void
+chore(struct upkeep *upkeep, enum problem (*run)(struct upkeep *), int64_t *due_at, int64_t every_ms)
+{
+	if (job_clock() < *due_at)
+		return;
+	int64_t next = run(upkeep) == PROBLEM_NONE ? job_random(every_ms * 9 / 10, every_ms) : 5 * TICK_MS;
+	*due_at = job_clock() + next;
+}
+
+static enum problem
+sweep_rows(struct upkeep *upkeep)
+{
+	return job_sweep(upkeep->db);
+}
+
+void *
+upkeep_run(void *context)
+{
+	struct worker *worker = context;
+	struct upkeep upkeep = {
+	    .worker = worker,
+	    .db = db_new(config_text(worker->config, CONFIG_DATABASE_WORKER_URL), "worker",
+		config_integer(worker->config, CONFIG_DATABASE_PREPARED) != 0),
+	    .http = http_new(),
+	};
+	int64_t users_at = 0;
+	while (!stop_sleep(&worker->stop, STOP_DRAIN, job_random(TICK_MS / 2, TICK_MS))) {
+		chore(&upkeep, delete_users, &users_at, TICK_MS);
+		chore(&upkeep, sweep_rows, &upkeep.sweep_at, SWEEP_MS);
+		chore(&upkeep, sweep_objects, &upkeep.objects_at, OBJECTS_MS);
+	}
+	http_free(upkeep.http);
+	db_free(upkeep.db);
+	return NULL;
+}

@@ -1,0 +1,12 @@
+/*
+ * The worker's chores beside the queue, in one thread: the database's sweep
+ * every minute, objects that no row names every hour, and sign-ins that are
+ * to be deleted at Supabase Auth every few seconds.
+ */
+#ifndef SHOTAI_WORKER_UPKEEP_H
+#define SHOTAI_WORKER_UPKEEP_H
+
+/* Until STOP_DRAIN. context is the struct worker. */
+void *upkeep_run(void *context);
+
+#endif
