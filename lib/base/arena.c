@@ -103,6 +103,7 @@ arena_alloc(struct arena *arena, size_t size)
 		if (size > BLOCK_SIZE / 4) {
 			/* A block of its own, below the one being filled. */
 			block = block_push(arena, size);
+			block->used = size;
 			if (block->next != NULL) {
 				arena->blocks = block->next;
 				block->next = arena->blocks->next;
