@@ -25,6 +25,7 @@
 #include "base/problem.h"
 
 struct arena;
+struct config;
 struct db;
 
 struct db_statement {
@@ -38,6 +39,15 @@ struct db_refusal {
 };
 
 struct db_result;
+
+/*
+ * Whether url may be used: it is a connection string without a service, and
+ * local, or has sslmode=verify-full with sslrootcert. Else *ret_reason says
+ * what it must be. No other connection is ever opened.
+ */
+bool db_url_acceptable(const char *url, const char **ret_reason);
+/* db_url_acceptable for every database setting; false writes one line naming the first that is not. For main. */
+bool db_config_acceptable(const struct config *config, char *ret_error, size_t error_size);
 
 /*
  * A connection that is opened at first use and closed after 60 s idle
@@ -89,8 +99,8 @@ const char *db_array(struct arena *arena, const char *const *items, size_t count
  * the server names a place. Inside a transaction that a script began, a lost
  * connection is not opened again.
  */
-[[nodiscard]] enum problem db_script(struct db *db, struct arena *arena, const char *sql,
-    struct db_result **ret_result, const char **ret_error);
+[[nodiscard]] enum problem db_script(
+    struct db *db, struct arena *arena, const char *sql, struct db_result **ret_result, const char **ret_error);
 
 /*
  * A small pool for multi-threaded programs: at most size connections,
