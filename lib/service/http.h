@@ -19,7 +19,7 @@ struct http;
 /* What became of a request, told by how much the other side can have seen. */
 enum http_outcome {
 	HTTP_ANSWERED,  /* a whole answer came, whatever its status */
-	HTTP_NOT_SENT,  /* nothing can have been accepted: name, connection or TLS failed */
+	HTTP_NOT_SENT,  /* nothing can have been accepted: name, connection or TLS failed, or no time was left */
 	HTTP_TIMEOUT,   /* the deadline passed after the request was sent */
 	HTTP_LOST,      /* the connection broke after the request was (partly) sent */
 	HTTP_ABORTED,   /* *cancel became true */
@@ -48,7 +48,8 @@ struct http_request {
 	size_t body_len;
 	const struct http_part *parts; /* instead of body */
 	size_t part_count;
-	int64_t connect_timeout_ms, timeout_ms;
+	int64_t connect_timeout_ms; /* 0: 10 s */
+	int64_t timeout_ms;         /* of all of it; must be positive */
 	size_t answer_max;
 	const volatile bool *cancel; /* NULL, or looked at at least once a second */
 };
@@ -61,9 +62,15 @@ struct http_answer {
 	size_t body_len;
 };
 
+/* From the first call on, SIGPIPE is ignored in this process. */
 struct http *http_new(void);
 void http_free(struct http *http);
-/* Sends the request; the answer lives in the arena. A struct http serves one thread at a time. */
+/*
+ * Sends the request once; the answer lives in the arena. Only GET and HEAD may
+ * go out on a connection that was used before, since curl would repeat the
+ * request when such a connection turns out to be closed. A struct http serves
+ * one thread at a time.
+ */
 enum http_outcome http_send(
     struct http *http, struct arena *arena, const struct http_request *request, struct http_answer *ret_answer);
 /* The value of the last header of that lower-case name, or NULL. */
