@@ -144,7 +144,7 @@ on_progress(void *context, curl_off_t, curl_off_t, curl_off_t, curl_off_t)
 {
 	const struct exchange *exchange = context;
 
-	return exchange->request->cancel != NULL && *exchange->request->cancel;
+	return exchange->request->cancel != NULL && __atomic_load_n(exchange->request->cancel, __ATOMIC_RELAXED);
 }
 
 static char *
