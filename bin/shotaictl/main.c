@@ -80,28 +80,35 @@ asks_help(int argc, char **argv)
 	return false;
 }
 
+static void
+ctl_close(struct ctl *ctl)
+{
+	arena_free(ctl->arena);
+	if (ctl->db != NULL)
+		db_free(ctl->db);
+	if (ctl->config != NULL)
+		config_free(ctl->config);
+}
+
 static enum exit_status
 command_run(const struct command *command, int argc, char **argv)
 {
+	__attribute__((cleanup(ctl_close))) struct ctl ctl = {.arena = arena_new()};
+	char error[256];
 	if (asks_help(argc, argv)) {
 		printf("usage: shotaictl %s %s\n%s\n", command->name, command->usage, command->summary);
 		return EXIT_DONE;
 	}
-	char error[256];
-	struct ctl ctl = {.config = config_load(error, sizeof error)};
-	if (ctl.config == NULL)
+	ctl.config = config_load(error, sizeof error);
+	if (ctl.config == NULL || !db_config_acceptable(ctl.config, error, sizeof error))
 		return ctl_fail("%s", error);
 	if (command->needs != CONFIG_NAME__COUNT) {
-		config_require(ctl.config, (const enum config_name[]){command->needs, CONFIG_NAME__COUNT});
-		ctl.db = db_new(config_text(ctl.config, command->needs), "shotaictl", false);
+		const char *url = config_text(ctl.config, command->needs);
+		if (url == NULL)
+			return ctl_fail("%s is not set", config_name(command->needs));
+		ctl.db = db_new(url, "shotaictl", false);
 	}
-	ctl.arena = arena_new();
-	enum exit_status status = command->run(&ctl, argc, argv);
-	arena_free(ctl.arena);
-	if (ctl.db != NULL)
-		db_free(ctl.db);
-	config_free(ctl.config);
-	return status;
+	return command->run(&ctl, argc, argv);
 }
 
 int
