@@ -1,9 +1,7 @@
 #include "service/auth_source.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -137,15 +135,6 @@ auth_source_load(struct auth_source *source, const char *json, size_t len)
 	return true;
 }
 
-static const char *const outcomes[HTTP__COUNT] = {
-    [HTTP_ANSWERED] = "answered",
-    [HTTP_NOT_SENT] = "not_sent",
-    [HTTP_TIMEOUT] = "timeout",
-    [HTTP_LOST] = "lost",
-    [HTTP_ABORTED] = "aborted",
-    [HTTP_TOO_LARGE] = "too_large",
-};
-
 static struct auth_keys *
 fetch(struct auth_source *source, struct http *http, struct arena *arena)
 {
@@ -161,16 +150,11 @@ fetch(struct auth_source *source, struct http *http, struct arena *arena)
 	    .cancel = &source->stop,
 	};
 	struct http_answer answer = {0};
-	enum http_outcome outcome = http_send(http, arena, &request, &answer);
-	struct auth_keys *keys = NULL;
-	char status[16] = "-";
-	if (outcome == HTTP_ANSWERED) {
-		snprintf(status, sizeof(status), "%d", answer.status);
-		if (answer.status == 200)
-			keys = auth_keys_parse(answer.body, answer.body_len);
-	}
-	if (keys == NULL && outcome != HTTP_ABORTED)
-		log_event(LOG_WARN, "key_set_failed", "outcome", outcomes[outcome], "status", status, NULL);
+	if (http_send(http, arena, &request, &answer) != HTTP_ANSWERED)
+		return NULL; /* logged by http */
+	struct auth_keys *keys = answer.status == 200 ? auth_keys_parse(answer.body, answer.body_len) : NULL;
+	if (keys == NULL)
+		log_event(LOG_WARN, "key_set_refused", "status", arena_printf(arena, "%d", answer.status), NULL);
 	return keys;
 }
 
