@@ -1,0 +1,317 @@
+-- Accounts: opening, age, the welcome grant, what the account page shows.
+
+select set_config('shotai.migrating_role', current_user, false);
+set role shotai_owner;
+
+-- The account of a user, locked; opened when there is none. The caller has
+-- just seen the user in auth.users. No row: its erasure is under way.
+create or replace function shotai.open_account(p_user_id uuid) returns setof shotai.account
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+begin
+	return query select * from account a where a.user_id = p_user_id for no key update;
+	if found or exists (select from auth_deletion d where d.user_id = p_user_id) then
+		return;
+	end if;
+	insert into account (user_id) values (p_user_id) on conflict (user_id) do nothing;
+	return query select * from account a where a.user_id = p_user_id for no key update;
+end
+$$;
+
+-- The generic cell rate algorithm: a burst, then so many a minute. Returns the
+-- seconds to wait, 0 when the request may pass; only then it counts.
+create or replace function shotai.take_token(p_account bigint, p_action text, p_burst integer, p_per_minute integer)
+returns integer
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_now timestamptz := clock_timestamp();
+	v_step interval := interval '1 minute' / p_per_minute;
+	v_latest timestamptz := v_now + v_step * (p_burst - 1);
+	v_arrival timestamptz;
+begin
+	insert into rate_state as r (account, action, arrival)
+	values (p_account, p_action, v_now + v_step)
+	on conflict (account, action) do update
+	set arrival = greatest(r.arrival, v_now) + v_step
+	where greatest(r.arrival, v_now) <= v_latest;
+	if found then
+		return 0;
+	end if;
+	select r.arrival from rate_state r where r.account = p_account and r.action = p_action into strict v_arrival;
+	return greatest(1, ceil(extract(epoch from v_arrival - v_latest)))::integer;
+end
+$$;
+
+-- The account as it is shown: one row for each lot with credits left, in the
+-- order of consumption, or one without a lot.
+create or replace function shotai.account_answer(p_account bigint, p_email text)
+returns table (user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
+	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
+	generate_burst integer, generate_per_minute integer, status text,
+	lot_source text, lot_remaining bigint, lot_expires_at text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select a.user_id, p_email, a.balance, a.locale, a.receipts, a.announcements,
+		a.age_confirmed_at is not null,
+		(select s.policy_version from service_state() s), a.policy_acknowledged,
+		p.unfinished_max, p.generate_burst, p.generate_per_minute, a.status,
+		l.source, l.remaining, rfc3339(l.expires_at)
+	from account a
+	join plan p on p.id = a.plan
+	left join credit_lot l on l.account = a.id and l.remaining > 0
+	where a.id = p_account
+	order by l.expires_at nulls last, l.id;
+end
+$$;
+
+create or replace function shotai.get_account(p_user_id uuid, p_session_id uuid)
+returns table (problem text, retry_after integer, extras text,
+	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
+	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
+	generate_burst integer, generate_per_minute integer, status text,
+	lot_source text, lot_remaining bigint, lot_expires_at text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	v_user record;
+	v_account account;
+begin
+	select * from auth_session(p_user_id, p_session_id) into v_user;
+	if not found then
+		problem := 'unauthenticated';
+		return next;
+		return;
+	end if;
+
+	-- The common case takes no lock: an account, and nothing due.
+	select * from account a where a.user_id = p_user_id into v_account;
+	if not found or exists (
+		select from credit_lot l
+		where l.account = v_account.id and l.remaining > 0 and l.expires_at <= clock_timestamp()
+	) then
+		select * from open_account(p_user_id) into v_account;
+		perform expire_lots(v_account.id);
+	end if;
+	if v_account.id is null or v_account.status = 'closed' then
+		problem := 'account_suspended';
+		return next;
+		return;
+	end if;
+	return query select null::text, null::integer, null::text, a.* from account_answer(v_account.id, v_user.email) a;
+end
+$$;
+grant execute on function shotai.get_account(uuid, uuid) to shotai_web;
+
+create or replace function shotai.update_account(p_user_id uuid, p_session_id uuid, p_locale text)
+returns table (problem text, retry_after integer, extras text,
+	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
+	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
+	generate_burst integer, generate_per_minute integer, status text,
+	lot_source text, lot_remaining bigint, lot_expires_at text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	v_user record;
+	v_account account;
+begin
+	select * from auth_session(p_user_id, p_session_id) into v_user;
+	if not found then
+		problem := 'unauthenticated';
+		return next;
+		return;
+	end if;
+	select * from open_account(p_user_id) into v_account;
+	if v_account.id is null or v_account.status = 'closed' then
+		problem := 'account_suspended';
+		return next;
+		return;
+	end if;
+	if p_locale not in ('en', 'nl') then
+		problem := 'invalid_request';
+		extras := '{"errors":[{"pointer":"/locale","detail":"must be en or nl"}]}';
+		return next;
+		return;
+	end if;
+
+	perform expire_lots(v_account.id);
+	update account a
+	set locale = p_locale, change_no = a.change_no + 1
+	where a.id = v_account.id and a.locale <> p_locale;
+	return query select null::text, null::integer, null::text, a.* from account_answer(v_account.id, v_user.email) a;
+end
+$$;
+grant execute on function shotai.update_account(uuid, uuid, text) to shotai_web;
+
+-- Credits for a new person: once per folded address, once per account.
+create or replace function shotai.grant_welcome(p_account bigint, p_email_hash bytea) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_credits integer;
+begin
+	select p.welcome_credits from account a join plan p on p.id = a.plan where a.id = p_account into v_credits;
+	if v_credits = 0 or exists (select from credit_entry e where e.cause = 'welcome:' || p_account) then
+		return;
+	end if;
+	insert into welcome_grant (email_hash, account) values (p_email_hash, p_account) on conflict do nothing;
+	if found then
+		perform grant_lot(p_account, 'welcome', v_credits, null, 'welcome:' || p_account);
+	end if;
+end
+$$;
+
+-- Erases an account as far as the database goes: ends what is unfinished,
+-- forgets prompts, pictures and settings, keeps the ledger. The locked row, if
+-- the ledger needs one, stays until the Auth user is gone; objects that no row
+-- names any more are swept.
+create or replace function shotai.erase_account(p_account bigint) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_user_id uuid;
+	v_generation record;
+begin
+	select a.user_id from account a where a.id = p_account into strict v_user_id;
+	insert into auth_deletion (user_id) values (v_user_id) on conflict do nothing;
+
+	for v_generation in
+		select g.id, g.status from job j join generation g on g.id = j.generation
+		where j.account = p_account order by g.id for no key update of g
+	loop
+		perform from job j where j.generation = v_generation.id for update;
+		perform end_generation(v_generation.id,
+			case v_generation.status when 'queued' then 'canceled' else 'failed' end,
+			case v_generation.status when 'queued' then null else 'internal' end, null);
+	end loop;
+
+	delete from image i using generation g where i.generation = g.id and g.account = p_account;
+	update generation g
+	set prompt = '', seed = null, upload_ids = '{}', error_reason = null, favourite = false
+	where g.account = p_account;
+	delete from idempotency i where i.account = p_account;
+	delete from rate_state r where r.account = p_account;
+	update welcome_grant w set delete_after = clock_timestamp() + interval '24 months' where w.account = p_account;
+
+	if exists (select from credit_entry e where e.account = p_account)
+		or exists (select from operator_log o where o.account = p_account) then
+		update account a
+		set status = 'closed', closed_at = clock_timestamp(), locale = 'en', receipts = false, announcements = false,
+			age_confirmed_at = null, policy_acknowledged = null, change_no = a.change_no + 1
+		where a.id = p_account;
+	else
+		delete from account a where a.id = p_account;
+	end if;
+end
+$$;
+
+create or replace function shotai.confirm_age(p_user_id uuid, p_session_id uuid, p_at_least_13 boolean, p_email text,
+	p_email_hash text, p_previous_hash text default null)
+returns table (problem text, retry_after integer, extras text, erased boolean,
+	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
+	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
+	generate_burst integer, generate_per_minute integer, status text,
+	lot_source text, lot_remaining bigint, lot_expires_at text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	v_hash bytea := decode(p_email_hash, 'hex');
+	v_previous bytea := decode(p_previous_hash, 'hex');
+	v_user record;
+	v_account account;
+begin
+	select * from auth_session(p_user_id, p_session_id) into v_user;
+	if not found then
+		problem := 'unauthenticated';
+		return next;
+		return;
+	end if;
+	select * from open_account(p_user_id) into v_account;
+	if v_account.id is null or v_account.status = 'closed' then
+		problem := 'account_suspended';
+		return next;
+		return;
+	end if;
+
+	-- SECRET_KEY was rotated: what is remembered under the previous key is remembered under the current one from now on.
+	update welcome_grant w set email_hash = v_hash
+	where w.email_hash = v_previous and not exists (select from welcome_grant o where o.email_hash = v_hash);
+	update age_block b set email_hash = v_hash
+	where b.email_hash = v_previous and not exists (select from age_block o where o.email_hash = v_hash);
+
+	if not p_at_least_13 then
+		if v_hash is not null then
+			insert into age_block (email_hash, blocked_until)
+			values (v_hash, clock_timestamp() + interval '12 months')
+			on conflict (email_hash) do update set blocked_until = excluded.blocked_until;
+		end if;
+		perform erase_account(v_account.id);
+		erased := true;
+		return next;
+		return;
+	end if;
+
+	if exists (select from age_block b where b.email_hash = v_hash and b.blocked_until > clock_timestamp()) then
+		problem := 'account_suspended';
+		return next;
+		return;
+	end if;
+
+	update account a
+	set age_confirmed_at = clock_timestamp(), change_no = a.change_no + 1
+	where a.id = v_account.id and a.age_confirmed_at is null;
+	-- The hash is of the token's address: it counts only while that is the user's, and confirmed.
+	if v_hash is not null and v_account.status = 'active'
+		and v_user.email_confirmed and not v_user.anonymous and lower(v_user.email) = lower(p_email) then
+		perform grant_welcome(v_account.id, v_hash);
+	end if;
+	perform expire_lots(v_account.id);
+	return query
+	select null::text, null::integer, null::text, false, a.* from account_answer(v_account.id, v_user.email) a;
+end
+$$;
+grant execute on function shotai.confirm_age(uuid, uuid, boolean, text, text, text) to shotai_web;
+
+create or replace function shotai.list_credit_entries(p_user_id uuid, p_lim integer, p_cursor text)
+returns table (problem text, retry_after integer, extras text, cursor text, more boolean,
+	id uuid, kind text, amount bigint, balance_after bigint, generation_id uuid, order_id uuid, created_at text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	v_limit integer := least(greatest(p_lim, 1), 100);
+	v_account bigint;
+	v_before bigint := 9223372036854775807;
+	v_last bigint;
+begin
+	if p_cursor is not null and p_cursor !~ '^[0-9]{1,18}$' then
+		problem := 'invalid_request';
+		extras := '{"errors":[{"pointer":"/cursor","detail":"is not one that a list gave"}]}';
+		return next;
+		return;
+	elsif p_cursor is not null then
+		v_before := p_cursor::bigint;
+	end if;
+
+	select a.id from account a where a.user_id = p_user_id and a.status <> 'closed' into v_account;
+	-- Numbers have no gaps, so the last one of the page is known.
+	select greatest(max(e.number) - v_limit + 1, 1) from credit_entry e
+	where e.account = v_account and e.number < v_before into v_last;
+
+	return query
+	select null::text, null::integer, null::text, e.number::text, v_last > 1,
+		e.id, e.kind, e.amount, e.balance_after, e.generation, e.order_id, rfc3339(e.created_at)
+	from credit_entry e
+	where e.account = v_account and e.number < v_before and e.number >= v_last
+	order by e.number desc;
+end
+$$;
+grant execute on function shotai.list_credit_entries(uuid, integer, text) to shotai_web;
+
+select set_config('role', current_setting('shotai.migrating_role'), false);

@@ -1,0 +1,400 @@
+-- Generations as their owner sees them: admitted, looked at, listed, cancelled.
+
+select set_config('shotai.migrating_role', current_user, false);
+set role shotai_owner;
+
+-- One row per image, one with null image columns when there is none. Only
+-- functions read it. The position in the queue is counted to 100.
+create or replace view shotai.generation_row as
+select g.id, g.status, g.model, g.prompt, g.aspect_ratio, g.count::integer as count, g.seed,
+	g.credits_charged, g.credits_refunded, g.error_code, g.favourite,
+	case when g.status = 'queued' then (
+		select case when ahead.jobs < 100 then ahead.jobs + 1 end
+		from shotai.job j
+		cross join lateral (
+			select count(*)::integer as jobs from (
+				select from shotai.job o where o.waiting and o.rank < j.rank limit 100
+			) lower
+		) ahead
+		where j.generation = g.id
+	) end as queue_position,
+	to_char(g.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created_at,
+	to_char(g.started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as started_at,
+	to_char(g.finished_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as finished_at,
+	i.index::integer as image_index, i.image_key, i.thumbnail_key, i.width, i.height, i.content_type
+from shotai.generation g
+left join shotai.image i on i.generation = g.id;
+
+create or replace function shotai.list_models()
+returns table (id text, name text, provider text, credits integer, aspect_ratios text, max_count integer,
+	accepts_reference boolean, description text, description_nl text, retention text, available boolean)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select m.id, m.name, p.name, c.credits, to_json(m.aspect_ratios)::text, m.max_count,
+		m.accepts_reference, m.description, m.description_nl, m.retention, m.enabled and p.enabled
+	from model m
+	join provider p on p.id = m.provider
+	cross join lateral (
+		select c.credits from model_price c
+		where c.model = m.id and c.effective_from <= clock_timestamp()
+		order by c.effective_from desc limit 1
+	) c
+	order by m.position, m.id;
+end
+$$;
+grant execute on function shotai.list_models() to shotai_web;
+
+-- Holds an idempotency key until commit. False: another request with this key
+-- is still running after half a second.
+create or replace function shotai.hold_key(p_user_id uuid, p_route text, p_key text) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_lock bigint := hashtextextended(p_user_id || ' ' || p_route || ' ' || p_key, 0);
+	v_timeout text := current_setting('lock_timeout');
+begin
+	if pg_try_advisory_xact_lock(v_lock) then
+		return true;
+	end if;
+	perform set_config('lock_timeout', '500ms', true);
+	begin
+		perform pg_advisory_xact_lock(v_lock);
+	exception when lock_not_available then
+		perform set_config('lock_timeout', v_timeout, true);
+		return false;
+	end;
+	perform set_config('lock_timeout', v_timeout, true);
+	return true;
+end
+$$;
+
+-- Charges a request and queues it, or says why not. Every request that gets
+-- here takes a token, whatever the answer. Where several refusals hold, the
+-- first of this order is given: unauthenticated, anonymous_not_allowed,
+-- idempotency_in_progress, account_suspended, age_confirmation_required, a
+-- replay or idempotency_key_reused, model_unknown, model_unavailable,
+-- invalid_request, upload_unknown, rate_limited, too_many_in_flight,
+-- insufficient_credits.
+create or replace function shotai.admit_generation(p_user_id uuid, p_session_id uuid, p_model text, p_prompt text,
+	p_aspect_ratio text, p_count integer, p_seed bigint, p_upload_ids uuid[], p_idempotency_key text, p_request_hash text)
+returns table (problem text, retry_after integer, extras text, replayed boolean, balance bigint,
+	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
+	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
+	created_at text, started_at text, finished_at text,
+	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	v_route constant text := 'generate';
+	v_hash bytea := decode(p_request_hash, 'hex');
+	v_user record;
+	v_account account;
+	v_plan plan;
+	v_wait integer;
+	v_key idempotency;
+	v_offer record;
+	v_errors jsonb;
+	v_price bigint;
+	v_generation uuid;
+	v_rank bigint;
+	v_change bigint;
+begin
+	select * from auth_session(p_user_id, p_session_id) into v_user;
+	if not found then
+		select a.* from account a where a.user_id = p_user_id into v_account;
+		if found then
+			select p.* from plan p where p.id = v_account.plan into strict v_plan;
+			perform take_token(v_account.id, v_route, v_plan.generate_burst, v_plan.generate_per_minute);
+		end if;
+		problem := 'unauthenticated';
+		return next;
+		return;
+	end if;
+
+	if p_idempotency_key is not null and not hold_key(p_user_id, v_route, p_idempotency_key) then
+		problem := 'idempotency_in_progress';
+		retry_after := 1;
+		return next;
+		return;
+	end if;
+
+	select * from open_account(p_user_id) into v_account;
+	if v_account.id is null then
+		problem := 'account_suspended';
+		return next;
+		return;
+	end if;
+	select p.* from plan p where p.id = v_account.plan into strict v_plan;
+	v_wait := take_token(v_account.id, v_route, v_plan.generate_burst, v_plan.generate_per_minute);
+
+	if v_user.anonymous then
+		problem := 'anonymous_not_allowed';
+	elsif v_account.status <> 'active' then
+		problem := 'account_suspended';
+	elsif v_account.age_confirmed_at is null then
+		problem := 'age_confirmation_required';
+	end if;
+	if problem is not null then
+		return next;
+		return;
+	end if;
+
+	if p_idempotency_key is not null then
+		select k.* from idempotency k
+		where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
+			and k.created_at > clock_timestamp() - interval '24 hours'
+		into v_key;
+		if found and v_key.request_hash = v_hash then
+			perform expire_lots(v_account.id);
+			return query
+			select null::text, null::integer, null::text, true,
+				(select a.balance from account a where a.id = v_account.id), r.*
+			from generation_row r
+			where r.id = v_key.created
+			order by r.image_index;
+			return;
+		elsif found then
+			problem := 'idempotency_key_reused';
+			return next;
+			return;
+		end if;
+	end if;
+
+	select m.*, m.enabled and p.enabled as available, c.id as price, c.credits
+	from model m
+	join provider p on p.id = m.provider
+	cross join lateral (
+		select c.id, c.credits from model_price c
+		where c.model = m.id and c.effective_from <= clock_timestamp()
+		order by c.effective_from desc limit 1
+	) c
+	where m.id = p_model
+	into v_offer;
+	if not found then
+		problem := 'model_unknown';
+		return next;
+		return;
+	elsif not v_offer.available then
+		problem := 'model_unavailable';
+		retry_after := 60;
+		return next;
+		return;
+	end if;
+
+	v_errors := offer_errors(v_offer.aspect_ratios, v_offer.max_count,
+		case when v_offer.accepts_reference then v_offer.max_references else 0 end,
+		p_prompt, p_aspect_ratio, p_count, coalesce(cardinality(p_upload_ids), 0));
+	if v_errors is not null then
+		problem := 'invalid_request';
+		extras := jsonb_build_object('errors', v_errors)::text;
+	elsif cardinality(p_upload_ids) > 0 then
+		problem := 'upload_unknown'; -- there are no uploads yet
+	elsif v_wait > 0 then
+		problem := 'rate_limited';
+		retry_after := v_wait;
+	elsif v_account.unfinished + p_count > v_plan.unfinished_max then
+		problem := 'too_many_in_flight';
+		retry_after := 5;
+	else
+		v_price := v_offer.credits::bigint * p_count;
+		v_account.balance := v_account.balance - expire_lots(v_account.id);
+		if v_account.balance < v_price then
+			problem := 'insufficient_credits';
+			extras := jsonb_build_object('required', v_price, 'balance', v_account.balance)::text;
+		end if;
+	end if;
+	if problem is not null then
+		return next;
+		return;
+	end if;
+
+	-- Fair among accounts: each continues where its own last one stands, and none starts before what is being made now.
+	select greatest(v_account.last_rank, r.last_value)
+		+ ceil(p_count * 1000.0 / v_plan.weight)::bigint
+	from claimed_rank r
+	into v_rank;
+	update account a
+	set unfinished = a.unfinished + p_count, last_rank = v_rank, change_no = a.change_no + 1
+	where a.id = v_account.id
+	returning a.change_no into v_change;
+	insert into generation (account, change_no, model, price, unit_price, prompt, aspect_ratio, count, seed, upload_ids,
+		credits_charged)
+	values (v_account.id, v_change, v_offer.id, v_offer.price, v_offer.credits, p_prompt,
+		coalesce(p_aspect_ratio, v_offer.aspect_ratios[1]), p_count, p_seed, coalesce(p_upload_ids, '{}'), v_price)
+	returning id into v_generation;
+	perform charge(v_account.id, v_price, v_generation);
+	insert into job (generation, account, rank) values (v_generation, v_account.id, v_rank);
+	if p_idempotency_key is not null then
+		insert into idempotency as k (account, route, key, request_hash, created)
+		values (v_account.id, v_route, p_idempotency_key, v_hash, v_generation)
+		on conflict (account, route, key) do update -- one that is over 24 h old
+		set request_hash = excluded.request_hash, created = excluded.created, created_at = excluded.created_at;
+	end if;
+
+	return query
+	select null::text, null::integer, null::text, false, v_account.balance - v_price, r.*
+	from generation_row r
+	where r.id = v_generation;
+end
+$$;
+grant execute on function shotai.admit_generation(uuid, uuid, text, text, text, integer, bigint, uuid[], text, text)
+	to shotai_web;
+
+-- What a model cannot do of a request, as the errors of invalid_request; null: nothing.
+create or replace function shotai.offer_errors(p_aspect_ratios text[], p_max_count integer, p_max_references integer,
+	p_prompt text, p_aspect_ratio text, p_count integer, p_references integer)
+returns jsonb
+language plpgsql immutable security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_errors jsonb := '[]';
+begin
+	if p_prompt is null or p_prompt = '' then
+		v_errors := v_errors || jsonb_build_object('pointer', '/prompt', 'detail', 'must not be empty');
+	end if;
+	if p_aspect_ratio is not null and p_aspect_ratio <> all (p_aspect_ratios) then
+		v_errors := v_errors || jsonb_build_object('pointer', '/aspect_ratio',
+			'detail', 'must be one of ' || array_to_string(p_aspect_ratios, ', '));
+	end if;
+	if p_count is null or p_count not between 1 and p_max_count then
+		v_errors := v_errors || jsonb_build_object('pointer', '/count',
+			'detail', 'must be from 1 to ' || p_max_count);
+	end if;
+	if p_references > p_max_references then
+		v_errors := v_errors || jsonb_build_object('pointer', '/upload_ids',
+			'detail', case p_max_references when 0 then 'this model takes no reference'
+				else 'at most ' || p_max_references end);
+	end if;
+	return nullif(v_errors, '[]'::jsonb);
+end
+$$;
+
+create or replace function shotai.get_generation(p_user_id uuid, p_id uuid)
+returns table (problem text, retry_after integer, extras text,
+	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
+	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
+	created_at text, started_at text, finished_at text,
+	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select null::text, null::integer, null::text, r.*
+	from generation g
+	join account a on a.id = g.account and a.user_id = p_user_id and a.status <> 'closed'
+	join generation_row r on r.id = g.id
+	where g.id = p_id
+	order by r.image_index;
+	if not found then
+		problem := 'not_found';
+		return next;
+	end if;
+end
+$$;
+grant execute on function shotai.get_generation(uuid, uuid) to shotai_web;
+
+-- Newest first, with keyset cursors: microseconds and id of the last row seen.
+create or replace function shotai.list_generations(p_user_id uuid, p_lim integer, p_cursor text, p_status text)
+returns table (problem text, retry_after integer, extras text, cursor text, more boolean,
+	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
+	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
+	created_at text, started_at text, finished_at text,
+	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	v_limit integer := least(greatest(p_lim, 1), 100);
+	v_account bigint;
+	v_before timestamptz := 'infinity';
+	v_before_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+	v_ids uuid[];
+	v_cursors text[];
+begin
+	if p_cursor is not null
+		and p_cursor !~ '^[0-9]{1,16}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+		problem := 'invalid_request';
+		extras := '{"errors":[{"pointer":"/cursor","detail":"is not one that a list gave"}]}';
+		return next;
+		return;
+	elsif p_cursor is not null then
+		v_before := 'epoch'::timestamptz + split_part(p_cursor, '.', 1)::bigint * interval '1 microsecond';
+		v_before_id := split_part(p_cursor, '.', 2)::uuid;
+	end if;
+
+	select a.id from account a where a.user_id = p_user_id and a.status <> 'closed' into v_account;
+	select array_agg(n.id), array_agg((extract(epoch from n.created_at) * 1000000)::bigint || '.' || n.id)
+	from (
+		select g.id, g.created_at
+		from generation g
+		where g.account = v_account
+			and (g.created_at, g.id) < (v_before, v_before_id)
+			and (p_status is null or g.status = p_status)
+		order by g.created_at desc, g.id desc
+		limit v_limit + 1
+	) n
+	into v_ids, v_cursors;
+
+	return query
+	select null::text, null::integer, null::text, v_cursors[n.place], cardinality(v_ids) > v_limit, r.*
+	from unnest(v_ids[:v_limit]) with ordinality n (id, place)
+	join generation_row r on r.id = n.id
+	order by n.place, r.image_index;
+end
+$$;
+grant execute on function shotai.list_generations(uuid, integer, text, text) to shotai_web;
+
+-- Cancels while no provider call was ever started, and gives everything back.
+create or replace function shotai.cancel_generation(p_user_id uuid, p_session_id uuid, p_id uuid)
+returns table (problem text, retry_after integer, extras text, balance bigint,
+	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
+	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
+	created_at text, started_at text, finished_at text,
+	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	v_account account;
+	v_status text;
+begin
+	perform from auth_session(p_user_id, p_session_id);
+	if not found then
+		problem := 'unauthenticated';
+		return next;
+		return;
+	end if;
+
+	select a.* from account a where a.user_id = p_user_id for no key update into v_account;
+	if found and v_account.status = 'closed' then
+		problem := 'account_suspended';
+		return next;
+		return;
+	end if;
+	select g.status from generation g where g.id = p_id and g.account = v_account.id for no key update into v_status;
+	if not found then
+		problem := 'not_found';
+		return next;
+		return;
+	elsif v_status <> 'queued' then
+		problem := 'not_cancelable';
+		return next;
+		return;
+	end if;
+	perform from job j where j.generation = p_id for update;
+	perform end_generation(p_id, 'canceled', null, null);
+
+	return query
+	select null::text, null::integer, null::text, (select a.balance from account a where a.id = v_account.id), r.*
+	from generation_row r
+	where r.id = p_id;
+end
+$$;
+grant execute on function shotai.cancel_generation(uuid, uuid, uuid) to shotai_web;
+
+select set_config('role', current_setting('shotai.migrating_role'), false);

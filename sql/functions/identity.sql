@@ -1,0 +1,48 @@
+-- What Supabase Auth knows. Custom roles get no USAGE on schema auth, so these
+-- few belong to the migrating role; only shotai_owner's functions call them.
+
+-- The user whose token this is, while he exists, is not banned and the session lives; else no row.
+create or replace function shotai.auth_session(p_user_id uuid, p_session_id uuid)
+returns table (email text, email_confirmed boolean, anonymous boolean)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select u.email::text, u.email_confirmed_at is not null, u.is_anonymous
+	from auth.users u
+	join auth.sessions s on s.user_id = u.id
+	where u.id = p_user_id
+		and s.id = p_session_id
+		and u.deleted_at is null
+		and (u.banned_until is null or u.banned_until <= clock_timestamp())
+		and (s.not_after is null or s.not_after > clock_timestamp());
+end
+$$;
+
+create or replace function shotai.auth_user_exists(p_user_id uuid) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+begin
+	return exists (select from auth.users u where u.id = p_user_id and u.deleted_at is null);
+end
+$$;
+
+-- Users by id or e-mail address, for operators.
+create or replace function shotai.auth_find(p_user_or_email text)
+returns table (user_id uuid, email text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select u.id, u.email::text
+	from auth.users u
+	where lower(u.email) = lower(p_user_or_email) or u.id::text = lower(p_user_or_email);
+end
+$$;
+
+revoke execute on function shotai.auth_session(uuid, uuid), shotai.auth_user_exists(uuid), shotai.auth_find(text)
+	from public;
+grant execute on function shotai.auth_session(uuid, uuid), shotai.auth_user_exists(uuid), shotai.auth_find(text)
+	to shotai_owner;

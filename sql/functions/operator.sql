@@ -1,0 +1,101 @@
+-- For shotaictl.
+
+select set_config('shotai.migrating_role', current_user, false);
+set role shotai_owner;
+
+create or replace function shotai.grant_credits(p_user_id uuid, p_amount bigint, p_source text, p_expires_at timestamptz,
+	p_reason text, p_operator text)
+returns table (problem text, retry_after integer, extras text, balance bigint)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	v_errors jsonb := '[]';
+	v_account account;
+	v_action bigint;
+begin
+	if p_amount is null or p_amount not between 1 and 1000000000 then
+		v_errors := v_errors || '{"pointer":"/amount","detail":"must be from 1 to 1000000000"}'::jsonb;
+	end if;
+	if p_source is null or p_source not in ('welcome', 'subscription', 'top_up', 'adjustment') then
+		v_errors := v_errors || '{"pointer":"/source","detail":"must be welcome, subscription, top_up or adjustment"}'::jsonb;
+	end if;
+	if p_expires_at <= clock_timestamp() then
+		v_errors := v_errors || '{"pointer":"/expires_at","detail":"must be in the future"}'::jsonb;
+	end if;
+	if coalesce(p_reason, '') = '' or coalesce(p_operator, '') = '' then
+		v_errors := v_errors || '{"pointer":"/reason","detail":"reason and operator must be given"}'::jsonb;
+	end if;
+	if v_errors <> '[]' then
+		problem := 'invalid_request';
+		extras := jsonb_build_object('errors', v_errors)::text;
+		return next;
+		return;
+	end if;
+
+	if auth_user_exists(p_user_id) then
+		select * from open_account(p_user_id) into v_account;
+	end if;
+	if v_account.id is null or v_account.status = 'closed' then
+		problem := 'not_found';
+		return next;
+		return;
+	end if;
+	perform expire_lots(v_account.id);
+	insert into operator_log (operator, action, account, reason, detail)
+	values (p_operator, 'grant_credits', v_account.id, p_reason,
+		jsonb_build_object('amount', p_amount, 'source', p_source, 'expires_at', p_expires_at))
+	returning id into v_action;
+	perform grant_lot(v_account.id, p_source, p_amount, p_expires_at, 'operator:' || v_action);
+	select a.balance from account a where a.id = v_account.id into balance;
+	return next;
+end
+$$;
+grant execute on function shotai.grant_credits(uuid, bigint, text, timestamptz, text, text) to shotai_operator;
+
+create or replace function shotai.find_account(p_user_or_email text)
+returns table (user_id uuid, email text, status text, plan text, balance bigint, unfinished integer,
+	age_confirmed boolean, created_at text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select u.user_id, u.email, a.status, a.plan, a.balance, a.unfinished, a.age_confirmed_at is not null,
+		rfc3339(a.created_at)
+	from auth_find(p_user_or_email) u
+	left join account a on a.user_id = u.user_id;
+end
+$$;
+grant execute on function shotai.find_account(text) to shotai_operator;
+
+create or replace function shotai.operator_status() returns table (name text, value text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select s.name, s.value
+	from service_state() v
+	cross join queue_state() q
+	cross join lateral (values
+		(1, 'migration', v.version),
+		(2, 'policy', v.policy_version),
+		(3, 'accounts', (select count(*)::text from account a where a.status <> 'closed')),
+		(4, 'suspended', (select count(*)::text from account a where a.status = 'suspended')),
+		(5, 'credits_outstanding', (select coalesce(sum(a.balance), 0)::text from account a)),
+		(6, 'jobs_queued', q.queued::text),
+		(7, 'jobs_running', q.running::text),
+		(8, 'oldest_queued_seconds', q.oldest_seconds::text),
+		(9, 'leases_lost', (select count(*)::text from job j where not j.waiting and j.lease_until < clock_timestamp())),
+		(10, 'workers', (select count(*)::text from worker w where w.seen_at > clock_timestamp() - lease())),
+		(11, 'calls_uncertain_24h', (select count(*)::text from provider_call c
+			where c.state = 'uncertain' and c.created_at > clock_timestamp() - interval '24 hours')),
+		(12, 'auth_deletions_pending', (select count(*)::text from auth_deletion d))
+	) s (place, name, value)
+	order by s.place;
+end
+$$;
+grant execute on function shotai.operator_status() to shotai_operator;
+
+select set_config('role', current_setting('shotai.migrating_role'), false);

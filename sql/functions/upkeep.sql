@@ -1,0 +1,116 @@
+-- What the worker does beside making pictures.
+
+select set_config('shotai.migrating_role', current_user, false);
+set role shotai_owner;
+
+-- The Auth users to delete now; each is offered again after a minute unless it is reported.
+create or replace function shotai.claim_auth_deletions(p_lim integer) returns table (user_id uuid)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	update auth_deletion d
+	set attempts = d.attempts + 1, not_before = clock_timestamp() + interval '1 minute'
+	where d.user_id = any (array(
+		select n.user_id from auth_deletion n
+		where n.not_before <= clock_timestamp()
+		order by n.not_before
+		limit least(greatest(p_lim, 0), 1000)
+		for update skip locked))
+	returning d.user_id;
+end
+$$;
+grant execute on function shotai.claim_auth_deletions(integer) to shotai_worker;
+
+-- done counts only once auth.users lacks the user: then nothing is left but a
+-- pseudonym. Else it is tried again, ever later up to an hour.
+create or replace function shotai.finish_auth_deletion(p_user_id uuid, p_done boolean) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+begin
+	if p_done and not auth_user_exists(p_user_id) then
+		update account a set user_id = null where a.user_id = p_user_id and a.status = 'closed';
+		delete from auth_deletion d where d.user_id = p_user_id;
+	else
+		update auth_deletion d
+		set not_before = clock_timestamp() + least(interval '1 hour', interval '1 second' * 2 ^ least(d.attempts, 12))
+		where d.user_id = p_user_id;
+	end if;
+end
+$$;
+grant execute on function shotai.finish_auth_deletion(uuid, boolean) to shotai_worker;
+
+-- One round of upkeep, called every minute and again while it says 'more' = 1:
+-- one account per transaction is locked, whatever there is to do. Accounts come
+-- first: what is deleted after them is locked without waiting.
+create or replace function shotai.sweep() returns table (name text, value bigint)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_now timestamptz := clock_timestamp();
+	v_account bigint;
+	v_job record;
+	v_expired bigint := 0;
+	v_ended bigint := 0;
+	v_keys bigint;
+	v_rates bigint;
+begin
+	if not pg_try_advisory_xact_lock(hashtext('shotai.sweep')) then
+		return;
+	end if;
+
+	select j.generation, j.attempt, j.account from job j
+	where not j.waiting and j.lease_until < v_now and j.attempt - j.released >= 3 and v_now > reclaim_from()
+	order by j.lease_until limit 1
+	into v_job;
+	if found then
+		perform hold_job(v_job.generation, v_job.attempt);
+		-- It may have been renewed or finished while its account was waited for.
+		perform from job j
+		where j.generation = v_job.generation and j.attempt = v_job.attempt and not j.waiting
+			and j.lease_until < clock_timestamp();
+		if found then
+			perform end_generation(v_job.generation,
+				case when g.delivered = g.count then 'succeeded' when g.delivered = 0 then 'failed' else 'partial' end,
+				case when g.delivered < g.count then 'provider_error' end,
+				case when g.delivered < g.count then 'three attempts lost their lease' end)
+			from generation g where g.id = v_job.generation;
+			v_ended := 1;
+		end if;
+	else
+		select l.account from credit_lot l
+		where l.remaining > 0 and l.expires_at <= v_now
+		order by l.expires_at limit 1
+		into v_account;
+		if found then
+			perform from account a where a.id = v_account for no key update;
+			v_expired := expire_lots(v_account);
+		end if;
+	end if;
+
+	delete from idempotency i
+	where i.ctid = any (array(
+		select o.ctid from idempotency o
+		where o.created_at <= v_now - interval '24 hours'
+		order by o.created_at limit 1000 for update skip locked));
+	get diagnostics v_keys = row_count;
+	delete from rate_state r
+	where r.ctid = any (array(
+		select o.ctid from rate_state o where o.arrival < v_now - interval '1 day' limit 1000 for update skip locked));
+	get diagnostics v_rates = row_count;
+	delete from welcome_grant w where w.delete_after <= v_now;
+	delete from age_block b where b.blocked_until <= v_now;
+	delete from worker w where w.seen_at < v_now - interval '1 day';
+
+	return query values
+		('ended_generations', v_ended),
+		('expired_credits', v_expired),
+		('idempotency_keys', v_keys),
+		('rate_states', v_rates),
+		('more', (v_ended > 0 or v_account is not null or v_keys = 1000 or v_rates = 1000)::integer::bigint);
+end
+$$;
+grant execute on function shotai.sweep() to shotai_worker;
+
+select set_config('role', current_setting('shotai.migrating_role'), false);
