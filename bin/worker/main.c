@@ -52,8 +52,9 @@ load_config(void)
 {
 	char error[256];
 	struct config *config = config_load(error, sizeof(error));
-	if (config == NULL) {
+	if (config == NULL || !db_config_acceptable(config, error, sizeof(error))) {
 		fprintf(stderr, "worker: %s\n", error);
+		config_free(config);
 		return NULL;
 	}
 	config_require(config, needs);

@@ -277,7 +277,7 @@ load_config(const struct program *program)
 	char error[256];
 	struct config *config = config_load(error, sizeof error);
 
-	if (config == NULL) {
+	if (config == NULL || !db_config_acceptable(config, error, sizeof error)) {
 		fprintf(stderr, "%s: %s\n", program->name, error);
 		exit(EXIT_FAILURE);
 	}
