@@ -61,8 +61,8 @@ function content(generation, index, { names, onStale }) {
     generation.error && element('p', { class: 'reason' }, generationErrorText(generation.error)),
     element('h3', { class: 'edge' }, t('details.prompt')),
     element('p', { class: 'prompt', 'data-testid': 'details-prompt' }, generation.prompt),
-    facts(generation, image, names),
     actions(generation, image),
+    facts(generation, image, names),
   ].filter(Boolean);
 }
 

@@ -33,8 +33,9 @@ export function durationOf(generation) {
   return Number.isFinite(s) && s >= 0 ? s : null;
 }
 
+// In history itself the address keeps its filter: only the fragment says which frame is open.
 const linkTo = (generation, index) => ({
-  href: `/history#${generation.id}/${index}`,
+  href: `${location.pathname === '/history' ? '' : '/history'}#${generation.id}/${index}`,
   'aria-label': t('frame.open', { n: index + 1, count: generation.count, prompt: generation.prompt }),
 });
 
@@ -63,7 +64,7 @@ export function createFrame(generation, index, options = {}) {
     const state = frameState(next, index);
     shot.style.aspectRatio = String(ratioOf(next));
     left.textContent = options.stamp ?? frameNumber(index);
-    right.textContent = edgePrint(next, state);
+    right.replaceChildren(...edgePrint(next, state));
     const wanted = `${state.status} ${state.image?.url ?? next.error?.code ?? ''}`;
     if (wanted === shown) return;
     const developing = shown !== null && options.live && state.status === 'succeeded';
@@ -75,14 +76,15 @@ export function createFrame(generation, index, options = {}) {
   return { element: item, update, clock: right, isRunning: () => item.dataset.status === 'running' };
 }
 
+/** The seconds are the first to go where a frame is narrow. */
 function edgePrint(generation, { status }) {
   if (status === 'succeeded') {
     const took = durationOf(generation);
     const price = `${unitPrice(generation)}\u00a0${t('credits.short')}`;
-    return took === null ? price : `${seconds(took)} · ${price}`;
+    return took === null ? [price] : [element('span', { class: 'took' }, `${seconds(took)} · `), price];
   }
-  if (status === 'failed') return t(generation.error?.code === 'content_policy' ? 'frame.refused' : 'frame.failed');
-  return t(`frame.${status}`);
+  if (status === 'failed') return [t(generation.error?.code === 'content_policy' ? 'frame.refused' : 'frame.failed')];
+  return [t(`frame.${status}`)];
 }
 
 function content(generation, index, { status, image }, options) {
@@ -143,6 +145,7 @@ export function createRoll(generation, { modelName, onCancel }) {
   const strip = element('ol', { class: 'strip large', 'data-testid': 'frames', dataset: { columns: columns(generation.count, ratio), shape } },
     frames.map((frame) => frame.element));
   strip.style.setProperty('--ratio', String(ratio));
+  strip.style.setProperty('--rows', String(Math.min(2, Math.ceil(generation.count / columns(generation.count, ratio)))));
   const roll = element('section', { class: 'roll', 'data-testid': 'roll', dataset: { id: generation.id } },
     element('div', { class: 'roll-head edge' }, element('h3', {}, facts), place, cancel),
     element('p', { class: 'roll-prompt' }, generation.prompt), note, strip);

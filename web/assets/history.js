@@ -87,7 +87,7 @@ async function renew(id) {
   item.renewed = Date.now();
   try {
     const { data } = await api('GET', `/api/history/${id}`);
-    items.get(id) && update(data);
+    update(data);
   } catch { /* the frame says that its picture cannot be loaded */ }
 }
 
@@ -201,7 +201,10 @@ function markChosen() {
   for (const [id, { element: item }] of items) {
     const chosen = wanted?.id === id;
     item.toggleAttribute('data-chosen', chosen);
-    item.querySelectorAll('a').forEach((link) => link.toggleAttribute('aria-current', chosen && link.hash === `#${id}/${wanted.index}`));
+    for (const link of item.querySelectorAll('a')) {
+      if (chosen && link.hash === `#${id}/${wanted.index}`) link.setAttribute('aria-current', 'true');
+      else link.removeAttribute('aria-current');
+    }
   }
 }
 

@@ -33,6 +33,9 @@ export const signed = (n) => `${n < 0 ? '\u2212' : '+'}${number(Math.abs(n))}`;
 const tenths = new Intl.NumberFormat(region, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 export const seconds = (s) => (s < 100 ? `${tenths.format(s)}\u00a0s` : `${number(Math.round(s))}\u00a0s`);
 
+/** A time to wait, in words. */
+export const waitingTime = (s) => count('seconds', Math.ceil(s));
+
 const formats = {
   time: new Intl.DateTimeFormat(region, { hour: '2-digit', minute: '2-digit' }),
   date: new Intl.DateTimeFormat(region, { day: 'numeric', month: 'short', year: 'numeric' }),

@@ -16,7 +16,7 @@ export function watchPasswordButtons() {
       const uncover = input.type === 'password';
       input.type = uncover ? 'text' : 'password';
       button.textContent = t(uncover ? 'sign.hide' : 'sign.show');
-      button.setAttribute('aria-pressed', String(uncover));
+      button.setAttribute('aria-label', t(uncover ? 'sign.hideLabel' : 'sign.showLabel'));
     });
     input.form.addEventListener('submit', () => {
       if (input.type === 'text') button.click(); // password managers look for a password field

@@ -2,15 +2,13 @@
 
 import { AuthError } from './auth.js';
 import { Problem } from './api.js';
-import { credits, has, seconds, t } from './language.js';
-
-const wholeSeconds = (n) => seconds(n).replace(/[.,]0/, '');
+import { credits, has, t, waitingTime } from './language.js';
 
 const special = {
   insufficient_credits: ({ extras }) => Number.isFinite(extras.required) && Number.isFinite(extras.balance)
     && t('problem.insufficient_credits', { required: credits(extras.required), balance: credits(extras.balance) }),
-  rate_limited: ({ retryAfter }) => (retryAfter ? t('problem.rate_limited', { seconds: wholeSeconds(retryAfter) }) : t('problem.rate_limitedSoon')),
-  unavailable: ({ retryAfter }) => retryAfter && t('problem.unavailableIn', { seconds: wholeSeconds(retryAfter) }),
+  rate_limited: ({ retryAfter }) => (retryAfter ? t('problem.rate_limited', { seconds: waitingTime(retryAfter) }) : t('problem.rate_limitedSoon')),
+  unavailable: ({ retryAfter }) => retryAfter && t('problem.unavailableIn', { seconds: waitingTime(retryAfter) }),
   // The server says which member was wrong in the language we asked for; nothing here could say it better.
   invalid_request: ({ extras, detail }) => [t('problem.invalid_request'), extras.errors?.[0]?.detail ?? detail].filter(Boolean).join(' '),
 };

@@ -141,7 +141,7 @@ function askAge() {
     const message = element('p', { class: 'message', role: 'alert', hidden: true });
     const yes = element('button', { type: 'button', class: 'button primary', 'data-testid': 'age-yes' }, t('age.yes'));
     const no = element('button', { type: 'button', class: 'button', 'data-testid': 'age-no' }, t('age.no'));
-    const dialog = element('dialog', { class: 'ask', 'aria-labelledby': 'age-title', 'data-testid': 'age-dialog' },
+    const dialog = element('dialog', { class: 'ask', 'aria-labelledby': 'age-title', 'data-testid': 'age-dialog', closedby: 'none' },
       element('h2', { id: 'age-title' }, t('age.title')), element('p', {}, t('age.why')), message,
       element('div', { class: 'choices' }, yes, no));
 
@@ -163,7 +163,7 @@ function askAge() {
     yes.addEventListener('click', () => answer(true));
     no.addEventListener('click', () => answer(false));
     dialog.addEventListener('cancel', (event) => event.preventDefault());
-    // A second Escape closes a modal dialog whatever a page wants; it comes straight back.
+    // Where closedby is unknown, a second Escape closes a modal dialog whatever a page wants; it comes straight back.
     dialog.addEventListener('close', () => { if (dialog.isConnected) dialog.showModal(); });
     document.body.append(dialog);
     dialog.showModal();

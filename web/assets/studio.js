@@ -6,7 +6,7 @@ import { createDesk } from './desk.js';
 import { byId, element, say, wantsStillness } from './dom.js';
 import { createFrame, createRoll, outcomeText } from './film.js';
 import { follow, isFinal } from './follow.js';
-import { count, credits, seconds, t, time } from './language.js';
+import { count, credits, t, time, waitingTime } from './language.js';
 import { problemText } from './problem.js';
 import { shoot } from './shoot.js';
 import { onAccount, refreshAccount, setBalance, startShell, toSignIn } from './shell.js';
@@ -22,7 +22,7 @@ async function onShoot(request) {
   if (!isSignedIn()) return toSignIn();
   desk.setBusy(true);
   try {
-    const { balance, ...generation } = await shoot(request, (wait) => desk.say(t('studio.retrying', { seconds: seconds(wait) })));
+    const { balance, ...generation } = await shoot(request, (wait) => desk.say(t('studio.retrying', { seconds: waitingTime(wait) })));
     desk.say('');
     setBalance(balance);
     announce(count('studio.started', generation.count, { credits: credits(generation.credits_charged) }));
