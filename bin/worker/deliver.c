@@ -18,6 +18,16 @@ deliver_init(struct deliver_objects *objects, struct arena *arena, size_t pictur
 	*objects = (struct deliver_objects){.keys = arena_array(arena, 2 * pictures, sizeof(char *))};
 }
 
+/* A key may be put once, and a put that failed may have stored it all the same. */
+static enum problem
+put_again(struct storage *storage, const char *key, const struct image *image, bool first)
+{
+	enum problem problem = first ? PROBLEM_NONE : storage_delete(storage, key);
+	if (problem != PROBLEM_NONE)
+		return problem;
+	return storage_put(storage, key, image_content_type(image->format), image->bytes, image->len);
+}
+
 /* Puts an object, trying again while the deadline lasts, and a few times when it has passed. */
 static enum problem
 put_object(struct hand *hand, const struct job *job, const char *key, const struct image *image,
@@ -25,13 +35,12 @@ put_object(struct hand *hand, const struct job *job, const char *key, const stru
 {
 	struct again again = {.hand = hand};
 	enum problem problem;
+	objects->keys[objects->count++] = key;
 	do {
-		problem = storage_put(
-		    hand->worker->storage, key, image_content_type(image->format), image->bytes, image->len);
+		problem = put_again(hand->worker->storage, key, image, again.tries == 0);
 		if (again.tries >= PUT_TRIES_MIN && job_clock() >= job->deadline_at)
 			break;
 	} while (again_after(&again, problem));
-	objects->keys[objects->count++] = key;
 	return problem;
 }
 

@@ -181,6 +181,18 @@ after_call(struct run *run, const struct provider_answer *answer)
 	return finish_with(run, verdict->code, reason);
 }
 
+/* How many pictures the next call asks for: its row names a first index and a number. */
+static int
+pictures_in_a_row(const struct run *run)
+{
+	const int *missing = &run->job->missing[run->done];
+	size_t left = run->job->missing_count - run->done;
+	int count = 1;
+	while (count < run->per_call && (size_t)count < left && missing[count] == missing[0] + count)
+		count++;
+	return count;
+}
+
 /* The call's row stays `sent` until its pictures are settled: should we die before, it counts as a lost answer. */
 static enum ending
 run_call(struct run *run)
@@ -188,8 +200,7 @@ run_call(struct run *run)
 	AUTO_ARENA arena = arena_new();
 	struct provider_answer answer;
 	int64_t call;
-	size_t left = run->job->missing_count - run->done;
-	int count = left < (size_t)run->per_call ? (int)left : run->per_call;
+	int count = pictures_in_a_row(run);
 	enum ending ending = start_call(run, count, &call);
 	if (ending != ENDING_NONE)
 		return ending;
@@ -207,7 +218,7 @@ static const char *
 late_code(const struct run *run)
 {
 	const struct job *job = run->job;
-	return job->uncertain > 0 || job->first_claim || run->calls > 0 ? "provider_timeout" : "provider_overloaded";
+	return job->uncertain > 0 || run->calls > 0 ? "provider_timeout" : "provider_overloaded";
 }
 
 static enum ending
@@ -235,11 +246,11 @@ hand_back(struct run *run, int64_t after_seconds)
 {
 	struct again again = {.hand = run->hand};
 	struct db_pool *pool = run->hand->worker->pool;
-	bool held = false, started = !run->job->first_claim || run->calls > 0;
+	bool held = false;
 	enum problem problem;
 	do {
 		struct db *db = db_pool_take(pool);
-		problem = job_release(db, run->job, after_seconds, started, &held);
+		problem = job_release(db, run->job, after_seconds, run->calls > 0, &held);
 		db_pool_give(pool, db);
 	} while (again_after(&again, problem));
 	if (problem == PROBLEM_NONE && held) {

@@ -128,7 +128,12 @@ chore(struct upkeep *upkeep, enum problem (*run)(struct upkeep *), int64_t *due_
 static enum problem
 sweep_rows(struct upkeep *upkeep)
 {
-	return job_sweep(upkeep->db);
+	bool more = false;
+	enum problem problem;
+	do {
+		problem = job_sweep(upkeep->db, &more);
+	} while (problem == PROBLEM_NONE && more && stop_level(&upkeep->worker->stop) == STOP_NOT);
+	return problem;
 }
 
 void *

@@ -83,7 +83,6 @@ read_job(const struct db_result *result, size_t row)
 	    .arena = arena,
 	    .generation_id = arena_strdup(arena, db_text(result, row, "generation_id")),
 	    .attempt = db_integer(result, row, "attempt"),
-	    .first_claim = db_boolean(result, row, "first_claim"),
 	    .adapter = arena_strdup(arena, db_text(result, row, "adapter")),
 	    .vendor_model = arena_strdup(arena, db_text(result, row, "vendor_model")),
 	    .model = arena_strdup(arena, db_text(result, row, "model")),
@@ -281,18 +280,23 @@ job_finish_auth_deletion(struct db *db, const char *user_id, bool done)
 }
 
 enum problem
-job_sweep(struct db *db)
+job_sweep(struct db *db, bool *ret_more)
 {
 	AUTO_ARENA arena = arena_new();
 	AUTO_DB_RESULT result = NULL;
+	bool more = false;
 	enum problem problem = db_call(db, arena, &statements[SWEEP], NULL, 0, &result, NULL);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	for (size_t row = 0; row < db_rows(result); row++) {
-		const char *value = db_text(result, row, "value");
-		if (value != NULL && strcmp(value, "0") != 0)
-			log_event(LOG_INFO, "swept", "what", db_text(result, row, "name"), "count", value, NULL);
+		const char *name = db_text(result, row, "name");
+		int64_t value = db_integer(result, row, "value");
+		if (strcmp(name, "more") == 0)
+			more = value != 0;
+		else if (value != 0)
+			log_event(LOG_INFO, "swept", "what", name, "count", db_text(result, row, "value"), NULL);
 	}
+	*ret_more = more;
 	return PROBLEM_NONE;
 }
 

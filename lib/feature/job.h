@@ -32,7 +32,6 @@ struct job {
 	struct arena *arena; /* everything of this job */
 	const char *generation_id;
 	int64_t attempt;
-	bool first_claim; /* no provider call was ever started */
 	const char *adapter, *vendor_model, *model, *options, *prompt, *aspect_ratio;
 	int64_t seed; /* -1: none */
 	int *missing; /* indexes of the pictures that are not settled yet */
@@ -98,7 +97,7 @@ struct job_end {
 /* Ends the generation and refunds what was not settled. code and reason are NULL when nothing went wrong. */
 [[nodiscard]] enum problem job_finish(
     struct db *db, const struct job *job, const char *code, const char *reason, struct job_end *ret_end);
-/* Hands the job back, to be claimed after a number of seconds. started: a provider call was started at some time. */
+/* Hands the job back, to be claimed after a number of seconds. started: this attempt started a provider call. */
 [[nodiscard]] enum problem job_release(
     struct db *db, const struct job *job, int64_t after_seconds, bool started, bool *ret_held);
 
@@ -111,8 +110,8 @@ struct job_end {
     struct db *db, struct arena *arena, size_t limit, const char ***ret_users, size_t *ret_count);
 [[nodiscard]] enum problem job_finish_auth_deletion(struct db *db, const char *user_id, bool done);
 
-/* The chores of every minute. Logs what was done. */
-[[nodiscard]] enum problem job_sweep(struct db *db);
+/* One round of the chores of every minute; logs what was done. ret_more: there is more to do now. */
+[[nodiscard]] enum problem job_sweep(struct db *db, bool *ret_more);
 
 /* What a job does after a call came back. */
 enum job_next {
