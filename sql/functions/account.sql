@@ -62,7 +62,7 @@ begin
 		l.source, l.remaining, rfc3339(l.expires_at)
 	from account a
 	join plan p on p.id = a.plan
-	left join credit_lot l on l.account = a.id and l.remaining > 0
+	left join credit_lot l on l.account = a.id and l.open
 	where a.id = p_account
 	order by l.expires_at nulls last, l.id;
 end
@@ -92,7 +92,7 @@ begin
 	select * from account a where a.user_id = p_user_id into v_account;
 	if not found or exists (
 		select from credit_lot l
-		where l.account = v_account.id and l.remaining > 0 and l.expires_at <= clock_timestamp()
+		where l.account = v_account.id and l.open and l.expires_at <= clock_timestamp()
 	) then
 		select * from open_account(p_user_id) into v_account;
 		perform expire_lots(v_account.id);

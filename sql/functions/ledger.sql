@@ -39,7 +39,7 @@ begin
 	for v_lot in
 		select l.id, l.remaining, l.expires_at
 		from credit_lot l
-		where l.account = p_account and l.remaining > 0 and l.expires_at <= v_now
+		where l.account = p_account and l.open and l.expires_at <= v_now
 		order by l.id
 	loop
 		v_entry := book(p_account, 'expire', -v_lot.remaining,
@@ -84,7 +84,7 @@ begin
 			sum(l.remaining) over consumption as upto,
 			row_number() over consumption as position
 		from credit_lot l
-		where l.account = p_account and l.remaining > 0
+		where l.account = p_account and l.open
 		window consumption as (order by l.expires_at nulls last, l.id)
 	), part as (
 		select l.id, l.position, least(l.remaining, p_amount - (l.upto - l.remaining))::bigint as amount

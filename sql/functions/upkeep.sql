@@ -80,7 +80,7 @@ begin
 		end if;
 	else
 		select l.account from credit_lot l
-		where l.remaining > 0 and l.expires_at <= v_now
+		where l.open and l.expires_at <= v_now
 		order by l.expires_at limit 1
 		into v_account;
 		if found then

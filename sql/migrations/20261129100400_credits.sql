@@ -13,6 +13,7 @@ create table shotai.credit_lot (
 	reopened boolean not null default false,
 	revoke_target bigint not null default 0,
 	revoked bigint not null default 0 check (revoked >= 0),
+	open boolean not null generated always as (remaining > 0) stored,
 	created_at timestamptz not null default clock_timestamp(),
 	check (remaining between 0 and granted),
 	check (revoke_target between 0 and granted)
@@ -20,8 +21,10 @@ create table shotai.credit_lot (
 comment on column shotai.credit_lot.expires_at is 'null: never.';
 comment on column shotai.credit_lot.reopened is 'A refund after its expiry reopened it for 24 hours, which happens once.';
 comment on column shotai.credit_lot.revoke_target is 'Credits to be taken back because the payment was; what revoked lacks is our loss.';
-create index credit_lot_of_account on shotai.credit_lot (account, expires_at, id) where remaining > 0;
-create index credit_lot_due on shotai.credit_lot (expires_at) where remaining > 0 and expires_at is not null;
+comment on column shotai.credit_lot.open is
+	'For the predicates of indexes: with remaining in them no charge would stay on its page.';
+create index credit_lot_of_account on shotai.credit_lot (account, expires_at, id) where open;
+create index credit_lot_due on shotai.credit_lot (expires_at) where open and expires_at is not null;
 
 create table shotai.credit_entry (
 	id uuid primary key default gen_random_uuid(),
@@ -62,7 +65,7 @@ alter table shotai.entry_lot enable always trigger append_only;
 insert into shotai.erasure_class (relation, attribute, class, reason)
 select c.relation, unnest(c.attributes), 'pseudonymise', 'the books; 7 years of tax law'
 from (values
-	('credit_lot', '{id,account,source,granted,remaining,expires_at,reopened,revoke_target,revoked,created_at}'::text[]),
+	('credit_lot', '{id,account,source,granted,remaining,expires_at,reopened,revoke_target,revoked,open,created_at}'::text[]),
 	('credit_entry', '{id,account,number,kind,amount,balance_after,cause,generation,order_id,created_at}'),
 	('entry_lot', '{entry,position,lot,amount}')
 ) c (relation, attributes);
