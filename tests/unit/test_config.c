@@ -1,0 +1,286 @@
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/config.h"
+#include "base/log.h"
+
+#define SECRET "0123456789abcdef0123456789abcdef"
+#define LEN(array) (sizeof(array) / sizeof *(array))
+
+static void
+clear_settings(void)
+{
+	for (enum config_name name = 0; name < CONFIG_NAME__COUNT; name++)
+		unsetenv(config_name(name));
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	clear_settings();
+	return 0;
+}
+
+/* expected: the effective value; NULL when it must be refused with one line that names the setting. */
+struct row {
+	const char *name, *value, *expected;
+};
+
+static const struct row rows[] = {
+    {"PUBLIC_URL", "https://shotai.example", "https://shotai.example"},
+    {"PUBLIC_URL", "https://shotai.example/", "https://shotai.example"},
+    {"PUBLIC_URL", "https://shotai.example/base//", "https://shotai.example/base"},
+    {"PUBLIC_URL", "https://shotai.example:8443/base", "https://shotai.example:8443/base"},
+    {"PUBLIC_URL", "https://[2001:db8::1]:8443", "https://[2001:db8::1]:8443"},
+    {"PUBLIC_URL", "http://127.0.0.1:8080", "http://127.0.0.1:8080"},
+    {"PUBLIC_URL", "http://127.9.8.7", "http://127.9.8.7"},
+    {"PUBLIC_URL", "http://[::1]:8080", "http://[::1]:8080"},
+    {"PUBLIC_URL", "http://localhost:1", "http://localhost:1"},
+    {"PUBLIC_URL", "", "http://127.0.0.1:8080"},
+    {"PUBLIC_URL", "http://shotai.example", NULL},
+    {"PUBLIC_URL", "http://127.0.0.1.example", NULL},
+    {"PUBLIC_URL", "http://localhost.example", NULL},
+    {"PUBLIC_URL", "http://127.0.0.1@shotai.example", NULL},
+    {"PUBLIC_URL", "http://128.0.0.1", NULL},
+    {"PUBLIC_URL", "http://0177.0.0.1", NULL},
+    {"PUBLIC_URL", "https://user:word@shotai.example", NULL},
+    {"PUBLIC_URL", "https://shotai.example?x", NULL},
+    {"PUBLIC_URL", "https://shotai.example/#x", NULL},
+    {"PUBLIC_URL", "https://shotai.example/a b", NULL},
+    {"PUBLIC_URL", "https://shotai.example/\x01", NULL},
+    {"PUBLIC_URL", "https://shotai.example\\x", NULL},
+    {"PUBLIC_URL", "https://shotai.example:", NULL},
+    {"PUBLIC_URL", "https://shotai.example:65536", NULL},
+    {"PUBLIC_URL", "https://shotai.example:8x", NULL},
+    {"PUBLIC_URL", "https://[::1", NULL},
+    {"PUBLIC_URL", "https://", NULL},
+    {"PUBLIC_URL", "https:///path", NULL},
+    {"PUBLIC_URL", "ftp://shotai.example", NULL},
+    {"PUBLIC_URL", "shotai.example", NULL},
+    {"SECRET_KEY", SECRET, SECRET},
+    {"SECRET_KEY", SECRET "," SECRET, SECRET "," SECRET},
+    {"SECRET_KEY", "0123456789abcdef0123456789abcde", NULL},
+    {"SECRET_KEY", SECRET ",", NULL},
+    {"SECRET_KEY", "," SECRET, NULL},
+    {"SECRET_KEY", SECRET ",short", NULL},
+    {"SECRET_KEY", SECRET "," SECRET "," SECRET, NULL},
+    {"SECRET_KEY", SECRET " " SECRET, NULL},
+    {"SECRET_KEY", SECRET "\n", NULL},
+    {"PROCESSES", "0", "0"},
+    {"PROCESSES", "256", "256"},
+    {"PROCESSES", "257", NULL},
+    {"PROCESSES", "-1", NULL},
+    {"PROCESSES", " 1", NULL},
+    {"PROCESSES", "+1", NULL},
+    {"PROCESSES", "1.0", NULL},
+    {"PROCESSES", "0x10", NULL},
+    {"PROCESSES", "four", NULL},
+    {"PROCESSES", "99999999999999999999", NULL},
+    {"WORKER_CONCURRENCY", "1024", "1024"},
+    {"WORKER_CONCURRENCY", "0", NULL},
+    {"DATABASE_PREPARED", "0", "0"},
+    {"DATABASE_PREPARED", "2", NULL},
+    {"PROVIDER_TIMEOUT_SECONDS", "20", "20"},
+    {"PROVIDER_TIMEOUT_SECONDS", "0", NULL},
+    {"PROVIDER_TIMEOUT_SECONDS", "3601", NULL},
+    {"STORAGE", "file:/srv/shotai", "file:/srv/shotai"},
+    {"STORAGE", "r2", "r2"},
+    {"STORAGE", "file:", NULL},
+    {"STORAGE", "file:/", NULL},
+    {"STORAGE", "file:relative", NULL},
+    {"STORAGE", "r2x", NULL},
+    {"STORAGE", "/srv/shotai", NULL},
+    {"LOG_LEVEL", "debug", "debug"},
+    {"LOG_LEVEL", "error", "error"},
+    {"LOG_LEVEL", "ERROR", NULL},
+    {"LOG_LEVEL", "trace", NULL},
+    {"OPENAI_API_KEY", "sk-made-up", "sk-made-up"},
+    {"OPENAI_API_KEY", "sk\nX-Forged: 1", NULL},
+    {"SUPPORT_EMAIL", "", "support@shotai.example"},
+};
+
+static enum config_name
+find(const char *wanted)
+{
+	enum config_name name = 0;
+
+	while (strcmp(config_name(name), wanted) != 0)
+		name++;
+	return name;
+}
+
+static void
+values(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < LEN(rows); i++) {
+		char error[256] = "";
+		struct config *config;
+
+		setenv(rows[i].name, rows[i].value, 1);
+		config = config_load(error, sizeof error);
+		unsetenv(rows[i].name);
+		if (rows[i].expected == NULL) {
+			if (config != NULL)
+				fail_msg("accepted %s=%s", rows[i].name, rows[i].value);
+			assert_int_equal(strncmp(error, rows[i].name, strlen(rows[i].name)), 0);
+			assert_null(strchr(error, '\n'));
+			if (strlen(rows[i].value) > 20)
+				assert_null(strstr(error, rows[i].value));
+			continue;
+		}
+		if (config == NULL)
+			fail_msg("refused %s=%s: %s", rows[i].name, rows[i].value, error);
+		assert_string_equal(config_text(config, find(rows[i].name)), rows[i].expected);
+		config_free(config);
+	}
+}
+
+static void
+defaults_are_valid(void **state)
+{
+	char error[256] = "";
+	struct config *config = config_load(error, sizeof error);
+
+	(void)state;
+	assert_string_equal(error, "");
+	assert_non_null(config);
+	assert_null(config_text(config, CONFIG_SECRET_KEY));
+	assert_null(config_text(config, CONFIG_DATABASE_URL));
+	assert_string_equal(config_text(config, CONFIG_PUBLIC_URL), "http://127.0.0.1:8080");
+	assert_int_equal(config_integer(config, CONFIG_WORKER_CONCURRENCY), 64);
+	assert_int_equal(config_integer(config, CONFIG_PROVIDER_TIMEOUT_SECONDS), 300);
+	assert_int_equal(config_integer(config, CONFIG_DATABASE_PREPARED), 1);
+	assert_int_equal(config_integer(config, CONFIG_LOG_LEVEL), LOG_INFO);
+	config_free(config);
+}
+
+/* Each level by its name and number. */
+static void
+levels(void **state)
+{
+	static const char *const names[LOG__COUNT] = {"debug", "info", "warn", "error"};
+
+	(void)state;
+	for (enum log_level level = 0; level < LOG__COUNT; level++) {
+		char error[256];
+		struct config *config;
+
+		setenv("LOG_LEVEL", names[level], 1);
+		config = config_load(error, sizeof error);
+		assert_non_null(config);
+		assert_int_equal(config_integer(config, CONFIG_LOG_LEVEL), level);
+		config_free(config);
+	}
+}
+
+static void
+secrets_are_masked(void **state)
+{
+	char *printed = NULL, error[256];
+	size_t len = 0;
+	FILE *to = open_memstream(&printed, &len);
+	struct config *config;
+
+	(void)state;
+	setenv("SECRET_KEY", SECRET, 1);
+	setenv("DATABASE_URL", "postgresql://web:hunter2@db.example/x", 1);
+	setenv("OPENAI_API_KEY", "sk-made-up", 1);
+	config = config_load(error, sizeof error);
+	assert_non_null(config);
+	config_print(config, to);
+	fclose(to);
+	assert_null(strstr(printed, SECRET));
+	assert_null(strstr(printed, "hunter2"));
+	assert_null(strstr(printed, "sk-made-up"));
+	assert_non_null(strstr(printed, "\nSECRET_KEY=***\n"));
+	assert_non_null(strstr(printed, "\nSUPABASE_SECRET_KEY=\n"));
+	assert_non_null(strstr(printed, "# jobs that one worker runs at a time\nWORKER_CONCURRENCY=64\n"));
+	for (enum config_name name = 0; name < CONFIG_NAME__COUNT; name++)
+		assert_non_null(strstr(printed, config_name(name)));
+	free(printed);
+	config_free(config);
+}
+
+/* What config_require writes before it stops the program; its exit status in *ret_status. */
+static void
+require(const struct config *config, const enum config_name *names, char *ret_line, size_t size, int *ret_status)
+{
+	int ends[2];
+	pid_t child;
+	ssize_t len;
+
+	assert_int_equal(pipe(ends), 0);
+	child = fork();
+	if (child == 0) {
+		dup2(ends[1], STDERR_FILENO);
+		config_require(config, names);
+		_exit(0);
+	}
+	close(ends[1]);
+	len = read(ends[0], ret_line, size - 1);
+	ret_line[len < 0 ? 0 : len] = '\0';
+	close(ends[0]);
+	assert_int_equal(waitpid(child, ret_status, 0), child);
+}
+
+static void
+missing_settings_stop(void **state)
+{
+	static const enum config_name present[] = {CONFIG_PUBLIC_URL, CONFIG_LOG_LEVEL, CONFIG_NAME__COUNT};
+	static const enum config_name absent[] = {
+	    CONFIG_PUBLIC_URL, CONFIG_STORAGE, CONFIG_SECRET_KEY, CONFIG_NAME__COUNT};
+	char error[256], line[256];
+	struct config *config = config_load(error, sizeof error);
+	int status;
+
+	(void)state;
+	require(config, present, line, sizeof line, &status);
+	assert_int_equal(status, 0);
+	assert_string_equal(line, "");
+	require(config, absent, line, sizeof line, &status);
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(strncmp(line, "STORAGE is not set", 18), 0);
+	assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	config_free(config);
+}
+
+static void
+every_integer_has_a_range(void **state)
+{
+	bool ranged[CONFIG_NAME__COUNT] = {false};
+
+	(void)state;
+#define X(name, min, max)                                                                                              \
+	ranged[CONFIG_##name] = true;                                                                                  \
+	assert_true((min) < (max));
+	CONFIG_RANGES(X)
+#undef X
+	for (enum config_name name = 0; name < CONFIG_NAME__COUNT; name++)
+		assert_int_equal(ranged[name], config_kind(name) == CONFIG_KIND_INTEGER);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup(values, setup),
+	    cmocka_unit_test_setup(defaults_are_valid, setup),
+	    cmocka_unit_test_setup(levels, setup),
+	    cmocka_unit_test_setup(secrets_are_masked, setup),
+	    cmocka_unit_test_setup(missing_settings_stop, setup),
+	    cmocka_unit_test(every_integer_has_a_range),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
