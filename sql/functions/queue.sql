@@ -232,7 +232,7 @@ begin
 	v_repeat := exists (
 		select from provider_call c
 		where c.generation = p_generation_id
-			and (c.state = 'uncertain' or (c.state = 'sent' and c.attempt < p_attempt))
+			and c.state in ('sent', 'accepted', 'uncertain')
 			and c.first_index < p_first_index + p_n and p_first_index < c.first_index + c.images);
 	if v_repeat and exists (select from provider_call c where c.generation = p_generation_id and c.repeat) then
 		return next;
