@@ -148,10 +148,8 @@ end
 $$;
 grant execute on function shotai.update_account(uuid, uuid, text) to shotai_web;
 
--- Credits for a new person: once per folded address, once per account. The
--- previous hash is the address under the key before the current one; what is
--- found by it is kept under the current one too.
-create or replace function shotai.grant_welcome(p_account bigint, p_hash bytea, p_previous_hash bytea) returns void
+-- Credits for a new person: once per folded address, once per account.
+create or replace function shotai.grant_welcome(p_account bigint, p_email_hash bytea) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 declare
@@ -161,10 +159,7 @@ begin
 	if v_credits = 0 or exists (select from credit_entry e where e.cause = 'welcome:' || p_account) then
 		return;
 	end if;
-	insert into welcome_grant (email_hash, account, granted_at, delete_after)
-	select p_hash, w.account, w.granted_at, w.delete_after from welcome_grant w where w.email_hash = p_previous_hash
-	on conflict do nothing;
-	insert into welcome_grant (email_hash, account) values (p_hash, p_account) on conflict do nothing;
+	insert into welcome_grant (email_hash, account) values (p_email_hash, p_account) on conflict do nothing;
 	if found then
 		perform grant_lot(p_account, 'welcome', v_credits, null, 'welcome:' || p_account);
 	end if;
@@ -264,7 +259,7 @@ begin
 
 	if exists (
 		select from age_block b
-		where b.email_hash in (v_hash, v_previous_hash) and b.blocked_until > clock_timestamp()
+		where b.email_hash = v_hash and b.blocked_until > clock_timestamp()
 	) then
 		problem := 'account_suspended';
 		return next;
@@ -277,7 +272,7 @@ begin
 	-- The hash is of the token's address: it counts only while that is the user's, and confirmed.
 	if v_hash is not null and v_account.status = 'active'
 		and v_user.email_confirmed and not v_user.anonymous and lower(v_user.email) = lower(p_email) then
-		perform grant_welcome(v_account.id, v_hash, v_previous_hash);
+		perform grant_welcome(v_account.id, v_hash);
 	end if;
 	perform expire_lots(v_account.id);
 	return query
