@@ -139,10 +139,11 @@ export async function confirmAge(atLeast13) {
 function askAge() {
   return new Promise((resolve) => {
     const message = element('p', { class: 'message', role: 'alert', hidden: true });
-    const yes = element('button', { type: 'button', class: 'button primary', 'data-testid': 'age-yes' }, t('age.yes'));
+    const yes = element('button', { type: 'button', class: 'button', 'data-testid': 'age-yes' }, t('age.yes'));
     const no = element('button', { type: 'button', class: 'button', 'data-testid': 'age-no' }, t('age.no'));
     const dialog = element('dialog', { class: 'ask', 'aria-labelledby': 'age-title', 'data-testid': 'age-dialog', closedby: 'none' },
-      element('h2', { id: 'age-title' }, t('age.title')), element('p', {}, t('age.why')), message,
+      // The heading takes the focus: a stray Enter must not answer, and neither answer is made the easier one.
+      element('h2', { id: 'age-title', tabindex: '-1', autofocus: true }, t('age.title')), element('p', {}, t('age.why')), message,
       element('div', { class: 'choices' }, yes, no));
 
     const answer = async (atLeast13) => {

@@ -165,7 +165,6 @@ const nl = {
   'account.failed': 'Je account is nu niet te laden.',
   'account.suspended': 'Je account is geblokkeerd: je kunt kijken, maar niets nieuws maken. {help}',
   'account.suspendedHelp': 'Schrijf naar {email} als dat niet klopt.',
-  'account.closing': 'Je account wordt verwijderd.',
 
   'sign.in': 'Inloggen',
   'sign.up': 'Account maken',
@@ -428,7 +427,6 @@ const en = {
   'account.failed': 'Your account cannot be loaded right now.',
   'account.suspended': 'Your account is suspended: you can look, but not make anything new. {help}',
   'account.suspendedHelp': 'Write to {email} if that is not right.',
-  'account.closing': 'Your account is being removed.',
 
   'sign.in': 'Sign in',
   'sign.up': 'Create account',
