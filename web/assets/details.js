@@ -89,7 +89,7 @@ function facts(generation, image, names) {
     ['details.status', t(`status.${generation.status}`)],
     ['details.model', names(generation.model)],
     ['details.ratio', generation.aspect_ratio],
-    ['details.size', image?.width && `${number(image.width)} \u00d7 ${number(image.height)}`],
+    ['details.size', image?.width && `${image.width} \u00d7 ${image.height}`],
     ['details.seed', generation.seed === null || generation.seed === undefined ? null : String(generation.seed)],
     ['details.credits', back > 0 ? t('details.chargedRefunded', { n: credits(paid), back: number(back) }) : t('details.charged', { n: credits(paid) })],
     ['details.made', moment(generation.created_at)],
