@@ -155,6 +155,7 @@ generation_models(struct call *call)
 	enum problem problem = db_call(call->db, call->arena, &statements[MODELS], NULL, 0, &rows, call->refusal);
 	if (problem != PROBLEM_NONE)
 		return problem;
+	const char *description = call->language == LANGUAGE_NL ? "description_nl" : "description";
 	text_json_open(call->json, NULL, '{');
 	text_json_open(call->json, "items", '[');
 	for (size_t row = 0; row < db_rows(rows); row++) {
@@ -166,7 +167,7 @@ generation_models(struct call *call)
 		text_json_raw(call->json, "aspect_ratios", db_text(rows, row, "aspect_ratios"));
 		text_json_int(call->json, "max_count", db_integer(rows, row, "max_count"));
 		text_json_bool(call->json, "accepts_reference", db_boolean(rows, row, "accepts_reference"));
-		text_json_string(call->json, "description", db_text(rows, row, "description"));
+		text_json_string(call->json, "description", db_text(rows, row, description));
 		text_json_string(call->json, "retention", db_text(rows, row, "retention"));
 		text_json_bool(call->json, "available", db_boolean(rows, row, "available"));
 		text_json_close(call->json, '}');

@@ -260,9 +260,10 @@ models_are_written(void **state)
 {
 	(void)state;
 	static const char *const cells[] = {"m1", "Model \"one\"", "openai", "2", "[\"1:1\", \"16:9\"]", "4", "t",
-	    "Draws.", NULL, "t", "m2", "Two", "openai", "8", "[\"1:1\"]", "1", "f", "Paints.", "30 days", "f"};
+	    "Draws.", "Tekent.", NULL, "t", "m2", "Two", "openai", "8", "[\"1:1\"]", "1", "f", "Paints.", "Schildert.",
+	    "30 days", "f"};
 	struct db_result models = {.columns = {"id", "name", "provider", "credits", "aspect_ratios", "max_count",
-				       "accepts_reference", "description", "retention", "available"},
+				       "accepts_reference", "description", "description_nl", "retention", "available"},
 	    .rows = 2,
 	    .cells = cells};
 	struct fixture fixture;
@@ -276,6 +277,14 @@ models_are_written(void **state)
 	    "{\"id\":\"m2\",\"name\":\"Two\",\"provider\":\"openai\",\"credits\":8,\"aspect_ratios\":[\"1:1\"],"
 	    "\"max_count\":1,\"accepts_reference\":false,\"description\":\"Paints.\",\"retention\":\"30 days\","
 	    "\"available\":false}]}");
+	arena_free(fixture.arena);
+
+	fixture_open(&fixture, NULL, 0);
+	fake_db.result = &models;
+	fixture.call.language = LANGUAGE_NL;
+	assert_int_equal(generation_models(&fixture.call), PROBLEM_NONE);
+	assert_non_null(strstr(fixture.json.data, "\"description\":\"Tekent.\""));
+	assert_null(strstr(fixture.json.data, "Draws."));
 	arena_free(fixture.arena);
 }
 
