@@ -273,7 +273,7 @@ db_call(struct db *db, struct arena *arena, const struct db_statement *statement
 
 	if (outcome == DB_LOST)
 		return PROBLEM_DATABASE_UNAVAILABLE;
-	if (outcome == DB_AWAY) {
+	if (outcome == DB_AWAY || outcome == DB_AGAIN) {
 		if (result != NULL)
 			log_error(arena, LOG_WARN, "db_busy", &call);
 		return PROBLEM_DATABASE_UNAVAILABLE;

@@ -60,7 +60,8 @@ void db_free(struct db *db);
  * Calls statement with count text parameters (NULL is SQL null).
  * PROBLEM_NONE: *ret_result holds the rows (free with db_result_free).
  * A refusal: its problem, *ret_refusal filled when not NULL.
- * PROBLEM_DATABASE_UNAVAILABLE: no connection, 57P0x, 53xxx or a timeout.
+ * PROBLEM_DATABASE_UNAVAILABLE: no connection, 57P0x, 53xxx, a timeout, or
+ * 40001 and 40P01 to the end.
  * PROBLEM_INTERNAL: anything else, logged.
  */
 [[nodiscard]] enum problem db_call(struct db *db, struct arena *arena, const struct db_statement *statement,
