@@ -66,6 +66,12 @@ struct provider_answer {
 	const char *vendor_id; /* the vendor's request id, or NULL */
 };
 
+/*
+ * How many pictures one call of this model can be asked for, at least 1: a
+ * larger count is split by the caller, one provider_call row per call.
+ */
+int provider_pictures_per_call(const char *adapter, const char *options);
+
 /* Calls the adapter once; never retries. An unknown adapter is PROVIDER_BAD_INPUT. */
 void provider_generate(const struct config *config, struct http *http, struct arena *arena,
     const struct provider_request *request, struct provider_answer *ret_answer);
