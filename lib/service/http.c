@@ -345,11 +345,60 @@ set_policy(CURL *easy, const struct http_request *request)
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->timeout_ms);
 }
 
+static bool
+is_public_v4(uint32_t address)
+{
+	static const struct {
+		uint32_t network;
+		int bits;
+	} closed[] = {{0x00000000, 8}, {0x0a000000, 8}, {0x64400000, 10}, {0x7f000000, 8}, {0xa9fe0000, 16},
+	    {0xac100000, 12}, {0xc0000000, 24}, {0xc0a80000, 16}, {0xc6120000, 15}, {0xe0000000, 3}};
+
+	for (size_t i = 0; i < sizeof closed / sizeof *closed; i++)
+		if ((address ^ closed[i].network) >> (32 - closed[i].bits) == 0)
+			return false;
+	return true;
+}
+
+/* IPv6: only global unicast (2000::/3), and not the ways to write an IPv4 address in it (6to4, Teredo). */
+static bool
+is_public(const struct sockaddr *address)
+{
+	if (address->sa_family == AF_INET) {
+		struct sockaddr_in v4;
+
+		memcpy(&v4, address, sizeof v4);
+		return is_public_v4(ntohl(v4.sin_addr.s_addr));
+	}
+	if (address->sa_family == AF_INET6) {
+		struct sockaddr_in6 v6;
+		const uint8_t *bytes = v6.sin6_addr.s6_addr;
+
+		memcpy(&v6, address, sizeof v6);
+		return bytes[0] >> 5 == 1 && !(bytes[0] == 0x20 && bytes[1] == 0x02) &&
+		       !(bytes[0] == 0x20 && bytes[1] == 0x01 && bytes[2] == 0 && bytes[3] == 0);
+	}
+	return false;
+}
+
+static curl_socket_t
+on_public_socket(void *, curlsocktype, struct curl_sockaddr *address)
+{
+	if (!is_public(&address->addr))
+		return CURL_SOCKET_BAD;
+	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
 static void
 set_callbacks(CURL *easy, struct exchange *exchange)
 {
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_request_start);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
+	if (exchange->request->public_only) {
+		curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_public_socket);
+		/* A connection kept from a call without that rule is not reused. */
+		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+	}
 	curl_easy_setopt(easy, CURLOPT_NOPROGRESS, 0L);
 	curl_easy_setopt(easy, CURLOPT_XFERINFOFUNCTION, on_progress);
 	curl_easy_setopt(easy, CURLOPT_XFERINFODATA, exchange);

@@ -51,6 +51,7 @@ struct http_request {
 	int64_t connect_timeout_ms; /* 0: 10 s */
 	int64_t timeout_ms;         /* of all of it; must be positive */
 	size_t answer_max;
+	bool public_only; /* a private, loopback or link-local address is not connected to, whatever its name */
 	const volatile bool *cancel; /* NULL, or looked at at least once a second */
 };
 
