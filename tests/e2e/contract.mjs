@@ -23,13 +23,13 @@ const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strictRequired
 addFormats(ajv);
 for (const word of ["components", "example"]) ajv.addKeyword(word);
 ajv.addSchema({
-  $id: "urn:openapi",
+  $id: "https://shotai.example/openapi",
   components: {
     schemas: Object.fromEntries(Object.entries(description.components.schemas).map(([name, schema]) => [name, closed(schema, name)])),
   },
 });
 
-const rebased = (schema) => JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"urn:openapi#/'));
+const rebased = (schema) => JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"https://shotai.example/openapi#/'));
 const validators = new Map();
 
 // The faults of value under a schema of the description, "" when there are none.
