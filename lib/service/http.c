@@ -57,6 +57,7 @@ struct exchange {
 	const struct http_request *request;
 	bool started; /* the connection, TLS included, stands: bytes of the request may have left */
 	bool too_large;
+	bool headers_whole; /* their closing empty line came: curl takes a cut header for a whole answer */
 	bool body_begun;
 	struct http_header *headers;
 	size_t header_count, header_bytes;
@@ -184,10 +185,13 @@ on_header(char *line, size_t size, size_t count, void *context)
 		exchange->too_large = true;
 		return CURL_WRITEFUNC_ERROR;
 	}
-	if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
+	if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
 		exchange->header_count = 0; /* what came before belonged to a 1xx */
-	else if (!exchange->body_begun)
+		exchange->headers_whole = false;
+	} else if (!exchange->headers_whole) {
+		exchange->headers_whole = line[0] == '\r' || line[0] == '\n';
 		add_header(exchange, line, len);
+	}
 	return len;
 }
 
@@ -417,7 +421,7 @@ static enum http_outcome
 outcome_of(const struct exchange *exchange, CURLcode code)
 {
 	if (code == CURLE_OK)
-		return HTTP_ANSWERED;
+		return exchange->headers_whole ? HTTP_ANSWERED : HTTP_LOST;
 	if (exchange->too_large)
 		return HTTP_TOO_LARGE;
 	if (code == CURLE_ABORTED_BY_CALLBACK)
@@ -491,16 +495,15 @@ http_answer_header(const struct http_answer *answer, const char *name)
 
 /* A non-negative decimal, rounded up to a whole number after division; -1 when it is none. */
 static int64_t
-seconds_of(const char *value, int64_t per_second)
+seconds_of(const char *value, double per_second)
 {
-	char *end;
-	double number = strtod(value, &end);
+	double seconds = strtod(value, NULL) / per_second;
+	int64_t whole;
 
-	if (!isdigit((unsigned char)*value) || *end != '\0' || strspn(value, "0123456789.") != strlen(value) ||
-	    !(number < 1e15))
+	if (!isdigit((unsigned char)*value) || strspn(value, "0123456789.") != strlen(value))
 		return -1;
-	number /= (double)per_second;
-	return (int64_t)number + ((double)(int64_t)number < number);
+	whole = seconds < 1e15 ? (int64_t)seconds : (int64_t)1e15;
+	return whole + ((double)whole < seconds);
 }
 
 int64_t
