@@ -4,7 +4,8 @@ import { readFileSync, statSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { test } from "node:test";
 import supabase from "@supabase/auth-js";
-import { api, auth, env, newUser, psql, request, signIn } from "./harness.mjs";
+import path from "node:path";
+import { api, auth, env, execute, newUser, psql, request, signIn } from "./harness.mjs";
 
 const url = `${env.url}/auth/v1`;
 const password = "correct horse";
@@ -359,4 +360,15 @@ test("sign-out and a ban hold in ShotAI at once", async () => {
 test("the signing key is for its owner only", () => {
   assert.equal(statSync(env.SANDBOX_KEY_FILE).mode & 0o777, 0o600);
   assert.match(readFileSync(env.SANDBOX_KEY_FILE, "utf8"), /^-----BEGIN PRIVATE KEY-----\n/);
+});
+
+test("the stand-in serves loopback only", async () => {
+  const check = (publicUrl) => execute(path.join(env.home, "sandbox", "auth"), ["--check-config"],
+    { env: { ...process.env, ...env, PUBLIC_URL: publicUrl } });
+  assert.equal((await check("http://localhost:8080")).status, 0);
+  for (const publicUrl of ["https://shotai.example", "https://127.0.0.1.example", "https://localhost.example"]) {
+    const { status, stderr } = await check(publicUrl);
+    assert.equal(status, 1, publicUrl);
+    assert.match(stderr, /PUBLIC_URL is not loopback/);
+  }
 });
