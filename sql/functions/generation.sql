@@ -72,7 +72,8 @@ end
 $$;
 
 -- Charges a request and queues it, or says why not. Every request that gets
--- here takes a token, whatever the answer. Where several refusals hold, the
+-- here takes a token, whatever the answer, except one that finds its key in
+-- progress: the first one holds the tokens. Where several refusals hold, the
 -- first of this order is given: unauthenticated, anonymous_not_allowed,
 -- idempotency_in_progress, account_suspended, age_confirmation_required, a
 -- replay or idempotency_key_reused, model_unknown, model_unavailable,
@@ -248,7 +249,7 @@ grant execute on function shotai.admit_generation(uuid, uuid, text, text, text, 
 create or replace function shotai.offer_errors(p_aspect_ratios text[], p_max_count integer, p_max_references integer,
 	p_prompt text, p_aspect_ratio text, p_count integer, p_references integer)
 returns jsonb
-language plpgsql immutable security definer set search_path = pg_catalog, shotai, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 declare
 	v_errors jsonb := '[]';

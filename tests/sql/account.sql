@@ -81,6 +81,7 @@ update shotai.plan set welcome_credits = 50;
 select is(audit(), null, 'the books are right');
 
 -- Under age
+select throws_ok($$ select confirm('anna', null) $$, '22004', null, 'no answer is no answer');
 select signed_up('child');
 select is(confirm('child', false), 'erased', 'a child is sent away');
 select is(account('child'), null, 'the account is gone');
