@@ -629,7 +629,7 @@ spawn(char *const *argv, int output)
 
 	if (child == 0) {
 		dup2(output, STDOUT_FILENO);
-		freopen("/dev/null", "w", stderr);
+		dup2(open("/dev/null", O_WRONLY), STDERR_FILENO);
 		execvp(argv[0], argv);
 		_exit(127);
 	}
