@@ -182,7 +182,7 @@ claims_are_checked(void **)
 	    {"no iat", {{"iat", NULL}}, false},
 	    {"upper-case sub", {{"sub", "\"6F1C2A30-8A5B-4C6D-9E7F-000000000001\""}}, false},
 	    {"expired", {{"exp", past}}, true},
-	    {"expires now", {{"exp", arena_printf(given.arena, "%" PRId64, given.now)}}, true},
+	    {"expires now", {{"exp", arena_printf(given.arena, "%" PRId64, (int64_t)time(NULL))}}, true},
 	    {"no exp", {{"exp", NULL}}, true},
 	    {"exp null", {{"exp", "null"}}, true},
 	    {"exp a string", {{"exp", "\"99999999999\""}}, true},
@@ -461,7 +461,7 @@ the_cache_is_bounded(void **)
 		digest_sha256(&i, sizeof(i), token);
 		kept += auth_cache_get(cache, arena, token, &found, found_id);
 	}
-	assert_in_range(kept, 1000, 1024);
+	assert_in_range(kept, 2000, 2048);
 	digest_sha256(&(unsigned){many - 1}, sizeof(unsigned), token);
 	assert_true(auth_cache_get(cache, arena, token, &found, found_id));
 	assert_string_equal(found.user_id, USER);

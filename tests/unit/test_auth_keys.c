@@ -133,6 +133,7 @@ keys_are_imported_strictly(void **)
 	    {"EC, off the curve", swapped, false},
 	    {"EC, zero", EC("", "P-256", "\"k\"", zero, zero), false},
 	    {"EC, x of 33 bytes", EC("", "P-256", "\"k\"", zero33, y), false},
+	    {"EC, x with a byte behind", EC("", "P-256", "\"k\"", arena_printf(arena, "%sA", x), y), false},
 	    {"EC, x of 31 bytes", EC("", "P-256", "\"k\"", forge_base64url(arena, zeroes, 31), y), false},
 	    {"EC, x empty", EC("", "P-256", "\"k\"", "", y), false},
 	    {"EC, x padded", EC("", "P-256", "\"k\"", arena_printf(arena, "%s=", x), y), false},
