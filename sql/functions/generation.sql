@@ -9,13 +9,13 @@ create or replace view shotai.generation_row as
 select g.id, g.status, g.model, g.prompt, g.aspect_ratio, g.count::integer as count, g.seed,
 	g.credits_charged, g.credits_refunded, g.error_code, g.favourite,
 	case when g.status = 'queued' then (
-		select case when ahead.jobs < 100 then ahead.jobs + 1 end
+		select case when j.rank <= coalesce((
+			-- Asked once per query: the hundredth rank; null when fewer wait.
+			select o.rank from shotai.job o where o.waiting order by o.rank offset 99 limit 1
+		), j.rank) then (
+			select count(*)::integer + 1 from shotai.job o where o.waiting and o.rank < j.rank
+		) end
 		from shotai.job j
-		cross join lateral (
-			select count(*)::integer as jobs from (
-				select from shotai.job o where o.waiting and o.rank < j.rank limit 100
-			) lower
-		) ahead
 		where j.generation = g.id
 	) end as queue_position,
 	to_char(g.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created_at,
