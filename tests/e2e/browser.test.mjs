@@ -59,7 +59,7 @@ for (const viewport of sizes) {
     const picture = roll.locator("img").first();
     await picture.evaluate((image) => image.decode());
     assert.ok(await picture.evaluate((image) => image.naturalWidth) >= 256, "a picture with pixels");
-    const [{ balance }] = await psql(`select a.balance from shotai.account a join auth.users u on u.id = a.id where u.email = '${email}'`);
+    const [{ balance }] = await psql(`select a.balance from shotai.account a join auth.users u on u.id = a.user_id where u.email = '${email}'`);
     assert.ok(Number(balance) < 50);
     await page.waitForFunction((left) => document.getElementById("balance").textContent.includes(left), balance);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out sideways");
