@@ -1,6 +1,5 @@
 #include "service/http.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <curl/curl.h>
 #include <pthread.h>
@@ -10,6 +9,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/config.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -103,15 +103,6 @@ http_free(struct http *http)
 	arena_free(http->arena);
 }
 
-static bool
-is_loopback(const char *host)
-{
-	struct in_addr address;
-
-	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-	       (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
-}
-
 /* The parsed URL, or NULL when it is not https and not http to loopback. curl gets it parsed, so both mean one host. */
 static CURLU *
 parse_url(const char *address)
@@ -125,7 +116,7 @@ parse_url(const char *address)
 	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
 		return NULL;
-	if (strcmp(scheme, "https") != 0 && !(strcmp(scheme, "http") == 0 && is_loopback(host)))
+	if (strcmp(scheme, "https") != 0 && !(strcmp(scheme, "http") == 0 && config_is_loopback(host)))
 		return NULL;
 	url = NULL;
 	return parsed;
