@@ -195,7 +195,6 @@ static const struct {
 static void
 test_table(void **state)
 {
-
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		AUTO_ARENA arena = arena_new();
