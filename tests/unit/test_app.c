@@ -245,16 +245,16 @@ test_etag_is_compared_weakly(void **state)
 	const struct {
 		const char *header;
 		int status;
-	} cases[] = {{etag, 304}, {arena_printf(arena, "W/%s", etag), 304},
+	} tags[] = {{etag, 304}, {arena_printf(arena, "W/%s", etag), 304},
 	    {arena_printf(arena, "\"x\", %s", etag), 304}, {"*", 304}, {"\"other\"", 200}, {"", 200}};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
 		struct exchange it = {.arena = arena};
 		exchange(&it,
 		    CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/" ID,
-			arena_printf(arena, "HTTP_IF_NONE_MATCH=%s", cases[i].header)),
+			arena_printf(arena, "HTTP_IF_NONE_MATCH=%s", tags[i].header)),
 		    NULL);
-		assert_int_equal(it.response.status, cases[i].status);
-		assert_int_equal(it.response.body.len == 0, cases[i].status == 304);
+		assert_int_equal(it.response.status, tags[i].status);
+		assert_int_equal(it.response.body.len == 0, tags[i].status == 304);
 	}
 }
 
