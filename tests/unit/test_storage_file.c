@@ -162,7 +162,6 @@ static void
 a_link_in_the_tree_is_not_followed(void **state)
 {
 	const struct place *place = *state;
-	AUTO_ARENA arena = arena_new();
 	char outside[128], link_path[128];
 	(void)snprintf(outside, sizeof outside, "%s/outside", place->root);
 	(void)snprintf(link_path, sizeof link_path, "%s/way", place->objects);
