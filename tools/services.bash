@@ -150,7 +150,7 @@ stop_all() {
 	end_services 10 nginx "${programs[@]}"
 	end_services 10 "${sandbox[@]}"
 	end_services 60 postgres
-	rm -rf "$home/pids/run" "$sockets"
+	rm -rf "$home/pids/run" "$sockets" 2>/dev/null || true # in /run only root may remove it
 	((stopping)) && status=0
 	exit "$status"
 }
