@@ -35,6 +35,7 @@ struct decoder_child {
 };
 
 struct decoder {
+	pid_t pid; /* its own */
 	int control;
 	const struct image_limits *limits;
 	struct decoder_child children[CHILDREN_MAX];
@@ -134,10 +135,10 @@ child_reply(const struct image_vips_result *result, enum problem problem)
 }
 
 _Noreturn static void
-child_run(const struct image_limits *limits, const struct image_job *job, int input, int output)
+child_run(const struct decoder *decoder, const struct image_job *job, int input, int output)
 {
-	pid_t parent = getppid();
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != parent)
+	const struct image_limits *limits = decoder->limits;
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) < 0 || getppid() != decoder->pid)
 		_exit(EXIT_FAILURE);
 	(void)prctl(PR_SET_NAME, "image-child", 0, 0, 0);
 	struct image_vips_result result = {0};
@@ -170,7 +171,7 @@ decoder_fork(struct decoder *decoder, const struct image_job *job, int input, in
 {
 	pid_t pid = fork();
 	if (pid == 0)
-		child_run(decoder->limits, job, input, output);
+		child_run(decoder, job, input, output);
 	if (pid < 0) {
 		struct image_reply reply = {.problem = PROBLEM_INTERNAL};
 		log_event(LOG_ERROR, "image_fork_failed", "cause", strerror(errno), NULL);
@@ -287,7 +288,7 @@ decoder_signals(sigset_t *ret_waiting)
 void
 image_decoder_run(int control, const struct image_limits *limits)
 {
-	struct decoder decoder = {.control = control, .limits = limits};
+	struct decoder decoder = {.pid = getpid(), .control = control, .limits = limits};
 	sigset_t waiting;
 	decoder_signals(&waiting);
 	size_t most = limits->children < CHILDREN_MAX ? limits->children : CHILDREN_MAX;

@@ -368,13 +368,34 @@ a_forbidden_folder_is_reported(void **state)
 	assert_int_equal(put(place, "gen/1", "x"), PROBLEM_NONE);
 }
 
-/* In a process with mounts of its own: 0 when the folder behaves as wanted, 77 when no mount can be made. */
+static bool
+write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	if (fd >= 0)
+		(void)close(fd);
+	return written;
+}
+
+/* Mounts of this process' own, also for an ordinary user where the system lets him. */
+static bool
+own_mounts(void)
+{
+	char uid[32], gid[32];
+	(void)snprintf(uid, sizeof uid, "0 %u 1", geteuid());
+	(void)snprintf(gid, sizeof gid, "0 %u 1", getegid());
+	if (geteuid() != 0 && (unshare(CLONE_NEWUSER) < 0 || !write_file("/proc/self/setgroups", "deny") ||
+				  !write_file("/proc/self/uid_map", uid) || !write_file("/proc/self/gid_map", gid)))
+		return false;
+	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* In a process of its own: 0 when storage behaves as wanted, 77 when no mount can be made. */
 static int
 on_small_disk(struct place *place)
 {
-	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("small", place->root, "tmpfs", 0, "size=256k") < 0)
+	if (!own_mounts() || mount("small", place->root, "tmpfs", 0, "size=256k") < 0)
 		return 77;
 	struct storage *storage = open_storage(place);
 	static char content[1 << 20];
@@ -387,7 +408,7 @@ on_small_disk(struct place *place)
 		return 2;
 	if (storage_put(storage, "gen/1/small", "image/png", content, 1000) != PROBLEM_NONE)
 		return 3;
-	if (mount(NULL, place->root, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+	if (mount("small", place->root, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL) < 0)
 		return 77;
 	if (storage_put(storage, "gen/2/small", "image/png", content, 1000) != PROBLEM_STORAGE_UNAVAILABLE)
 		return 4;
