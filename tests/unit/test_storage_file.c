@@ -391,14 +391,12 @@ own_mounts(void)
 	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
 }
 
-/* In a process of its own: 0 when storage behaves as wanted, 77 when no mount can be made. */
+/* 0 when storage behaves as wanted, 77 when the disk cannot be made read-only. */
 static int
-on_small_disk(struct place *place)
+fill_disk(const struct place *place)
 {
-	if (!own_mounts() || mount("small", place->root, "tmpfs", 0, "size=256k") < 0)
-		return 77;
-	struct storage *storage = open_storage(place);
 	static char content[1 << 20];
+	struct storage *storage = place->storage;
 	if (storage_put(storage, "gen/1/big", "image/png", content, sizeof content) != PROBLEM_STORAGE_UNAVAILABLE)
 		return 1;
 	AUTO_ARENA arena = arena_new();
@@ -412,9 +410,21 @@ on_small_disk(struct place *place)
 		return 77;
 	if (storage_put(storage, "gen/2/small", "image/png", content, 1000) != PROBLEM_STORAGE_UNAVAILABLE)
 		return 4;
-	if (storage_delete(storage, "gen/1/small") != PROBLEM_STORAGE_UNAVAILABLE)
-		return 5;
-	return 0;
+	return storage_delete(storage, "gen/1/small") == PROBLEM_STORAGE_UNAVAILABLE ? 0 : 5;
+}
+
+/* In a process of its own. */
+static int
+on_small_disk(const struct place *place)
+{
+	struct place small = *place;
+	if (!own_mounts() || mount("small", place->root, "tmpfs", 0, "size=256k") < 0)
+		return 77;
+	small.storage = open_storage(&small);
+	int result = small.storage == NULL ? 6 : fill_disk(&small);
+	storage_free(small.storage);
+	config_free(small.config);
+	return result;
 }
 
 static void
