@@ -9,7 +9,7 @@ import path from "node:path";
 import { after, test } from "node:test";
 
 import {
-  api, ctl, env, execute, finished, kill, newUser, pids, psql, readSettings, request, restart, run, waitFor,
+  api, env, execute, finished, kill, newUser, pids, psql, readSettings, request, restart, run, waitFor,
 } from "./harness.mjs";
 
 const source = new URL("../../", import.meta.url);
@@ -289,19 +289,6 @@ test("no address that a proxy or a caller names is kept", async () => {
     assert.ok(!readFileSync(path.join(env.home, "log", name), "utf8").includes(told), name);
   const [{ kept }] = await psql("select count(*) as kept from auth.sessions where ip is not null or user_agent is not null");
   assert.equal(kept, "0");
-});
-
-test("README, shotaictl config and shotai.env name the same settings", async () => {
-  const { status, stdout } = await ctl("config");
-  assert.equal(status, 0);
-  const names = [...stdout.matchAll(/^([A-Z][A-Z0-9_]*)=/gm)].map(([, name]) => name).sort();
-  const readme = readFileSync(new URL("README.md", source), "utf8");
-  const table = readme.slice(readme.indexOf("## Configuration"));
-  const documented = [...table.slice(0, table.indexOf("\n## ", 5)).matchAll(/^\| `([A-Z0-9_]+)`/gm)].map(([, name]) => name);
-  assert.deepEqual(documented.filter((name) => !/^(NGINX|SANDBOX|SHOTAI)_/.test(name)).sort(), names);
-  const settings = readSettings();
-  for (const [, name, value] of stdout.matchAll(/^([A-Z][A-Z0-9_]*)=(.+)$/gm))
-    if (!value.includes("***")) assert.equal(settings[name], value, name);
 });
 
 // ---- other homes
