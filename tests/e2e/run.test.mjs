@@ -194,7 +194,8 @@ test("a program that is away is a 502 with Retry-After, and only that", async ()
 
 test("an address that asks too much waits, others and the stand-in for models do not", async () => {
   const file = path.join(env.home, "shotai.env"), before = readFileSync(file, "utf8");
-  writeFileSync(file, before.replace(/^NGINX_RATE=.*$/m, "NGINX_RATE=1").replace(/^NGINX_BURST=.*$/m, "NGINX_BURST=3"));
+  const narrow = { NGINX_RATE: 1, NGINX_BURST: 3, NGINX_SIGN_IN_RATE: 1, NGINX_SIGN_IN_BURST: 1 };
+  writeFileSync(file, before.replace(/^(NGINX_\w+)=.*$/gm, (line, name) => `${name}=${narrow[name]}`));
   try {
     await restart("nginx");
     const answers = await Promise.all(Array.from({ length: 12 }, () => request("GET", "/api/models")));
