@@ -19,6 +19,7 @@ static enum problem
 serve(struct app *app, struct request *request, struct response *response)
 {
 	const char *key = request->parameters[0], *content_type = NULL;
+	enum picture_kind kind = PICTURE_IMAGE;
 	const char *expires = link_member(request, response, "e");
 	const char *signature = link_member(request, response, "s");
 	int64_t now = time(NULL);
@@ -26,12 +27,16 @@ serve(struct app *app, struct request *request, struct response *response)
 	picture_signer_init(&signer, request->arena, config_text(app->config, CONFIG_SECRET_KEY), now);
 	enum problem problem = picture_verify(&signer, key, expires, signature, now);
 	if (problem == PROBLEM_NONE)
-		problem = picture_authorize(app->db, request->arena, key, &content_type);
+		problem = picture_authorize(app->db, request->arena, key, &content_type, &kind);
 	if (problem != PROBLEM_NONE)
 		return problem;
+	const char *place = kind == PICTURE_THUMBNAIL ? storage_accel_thumbnail(app->context, request->arena, key)
+						      : storage_accel(app->context, request->arena, key);
+	if (place == NULL)
+		return PROBLEM_NOT_FOUND;
 	response->content_type = content_type;
 	response->cache_control = "private, max-age=300";
-	response_header(response, "X-Accel-Redirect", storage_accel(app->context, request->arena, key));
+	response_header(response, "X-Accel-Redirect", place);
 	return PROBLEM_NONE;
 }
 

@@ -114,6 +114,39 @@ check_url(struct config *config, enum config_name, char *value)
 	return NULL;
 }
 
+/* Programs and nginx sign and send this as the Host, so both must find the same. */
+static const char *
+check_origin(struct config *config, enum config_name name, char *value)
+{
+	const char *expected = check_url(config, name, value);
+	bool plain = strncmp(value, "http://", 7) == 0;
+	char *port = strrchr(value, ':');
+
+	if (expected != NULL)
+		return expected;
+	if (strchr(value + (plain ? 7 : 8), '/') != NULL)
+		return "an https address (http only to loopback) without a path";
+	if (strcmp(port, plain ? ":80" : ":443") == 0)
+		*port = '\0';
+	return NULL;
+}
+
+static const char *
+check_links(struct config *, enum config_name, char *value)
+{
+	return strcmp(value, "proxy") == 0 || strcmp(value, "direct") == 0 ? NULL : "proxy or direct";
+}
+
+static const char *
+check_bucket(struct config *, enum config_name, char *value)
+{
+	size_t len = strlen(value);
+
+	if (len < 3 || len > 63 || strspn(value, "abcdefghijklmnopqrstuvwxyz0123456789-") != len)
+		return "3 to 63 lower-case letters, digits and hyphens";
+	return NULL;
+}
+
 static const char *
 check_storage(struct config *, enum config_name, char *value)
 {
@@ -158,7 +191,10 @@ static check_value *const checks[CONFIG_KIND__COUNT] = {
     [CONFIG_KIND_INTEGER] = check_integer,
     [CONFIG_KIND_URL] = check_url,
     [CONFIG_KIND_DATABASE] = check_text,
+    [CONFIG_KIND_ORIGIN] = check_origin,
     [CONFIG_KIND_STORAGE] = check_storage,
+    [CONFIG_KIND_LINKS] = check_links,
+    [CONFIG_KIND_BUCKET] = check_bucket,
     [CONFIG_KIND_SECRETS] = check_secrets,
     [CONFIG_KIND_LEVEL] = check_level,
 };
@@ -172,9 +208,35 @@ config_is_loopback(const char *host)
 	       (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
 }
 
+/* The setting that does not go with the others, and what it must be; NULL: they agree. */
+static const char *
+check_together(const struct config *config, enum config_name *ret_name)
+{
+	static const enum config_name r2[] = {CONFIG_R2_ENDPOINT, CONFIG_R2_BUCKET, CONFIG_R2_UPLOAD_BUCKET,
+	    CONFIG_R2_ACCESS_KEY_ID, CONFIG_R2_SECRET_ACCESS_KEY};
+	const char *storage = config->values[CONFIG_STORAGE], *bucket = config->values[CONFIG_R2_BUCKET],
+		   *uploads = config->values[CONFIG_R2_UPLOAD_BUCKET];
+	bool in_r2 = storage != NULL && strcmp(storage, "r2") == 0;
+
+	for (size_t i = 0; in_r2 && i < sizeof r2 / sizeof *r2; i++) {
+		*ret_name = r2[i];
+		if (config->values[r2[i]] == NULL)
+			return "set when STORAGE is r2";
+	}
+	*ret_name = CONFIG_R2_UPLOAD_BUCKET;
+	if (bucket != NULL && uploads != NULL && strcmp(bucket, uploads) == 0)
+		return "another bucket than R2_BUCKET";
+	*ret_name = CONFIG_STORAGE_LINKS;
+	if (!in_r2 && strcmp(config->values[CONFIG_STORAGE_LINKS], "direct") == 0)
+		return "proxy unless STORAGE is r2";
+	return NULL;
+}
+
 struct config *
 config_load(char *ret_error, size_t error_size)
 {
+	enum config_name wrong;
+	const char *together;
 	struct arena *arena = arena_new();
 	struct config *config = arena_alloc(arena, sizeof *config);
 
@@ -194,6 +256,12 @@ config_load(char *ret_error, size_t error_size)
 			config_free(config);
 			return NULL;
 		}
+	}
+	together = check_together(config, &wrong);
+	if (together != NULL) {
+		snprintf(ret_error, error_size, "%s must be %s", settings[wrong].name, together);
+		config_free(config);
+		return NULL;
 	}
 	return config;
 }

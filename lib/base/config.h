@@ -16,7 +16,10 @@ enum config_kind {
 	CONFIG_KIND_INTEGER,
 	CONFIG_KIND_URL,      /* https, or http to loopback; no trailing slash is kept */
 	CONFIG_KIND_DATABASE, /* a libpq connection string; db_config_acceptable checks it, since libpq is db.c's */
+	CONFIG_KIND_ORIGIN,   /* a URL without path; its default port is dropped */
 	CONFIG_KIND_STORAGE,  /* file:/absolute/path or r2 */
+	CONFIG_KIND_LINKS,    /* proxy | direct */
+	CONFIG_KIND_BUCKET,   /* 3 to 63 of a-z 0-9 - */
 	CONFIG_KIND_SECRETS,  /* one or two secrets of at least 32 characters: current,previous */
 	CONFIG_KIND_LEVEL,    /* debug | info | warn | error */
 	CONFIG_KIND__COUNT
@@ -40,7 +43,13 @@ enum config_kind {
 	X(SUPABASE_JWT_SECRET, CONFIG_KIND_TEXT, NULL, true, "legacy HS256 secret; absent: only the key set counts")   \
 	X(SUPABASE_ANON_KEY, CONFIG_KIND_TEXT, NULL, false, "publishable key that the browser sends")                  \
 	X(SUPABASE_SECRET_KEY, CONFIG_KIND_TEXT, NULL, true, "secret key, to delete users")                            \
-	X(STORAGE, CONFIG_KIND_STORAGE, NULL, false, "where pictures are kept: file:/path")                            \
+	X(STORAGE, CONFIG_KIND_STORAGE, NULL, false, "where pictures are kept: file:/path or r2")                      \
+	X(STORAGE_LINKS, CONFIG_KIND_LINKS, "proxy", false, "direct: browsers fetch pictures from R2 itself")          \
+	X(R2_ENDPOINT, CONFIG_KIND_ORIGIN, NULL, false, "Cloudflare R2: https://ACCOUNT.r2.cloudflarestorage.com")     \
+	X(R2_BUCKET, CONFIG_KIND_BUCKET, NULL, false, "bucket of the pictures")                                        \
+	X(R2_UPLOAD_BUCKET, CONFIG_KIND_BUCKET, NULL, false, "bucket of the uploads, another one")                     \
+	X(R2_ACCESS_KEY_ID, CONFIG_KIND_TEXT, NULL, true, "R2 token that may read and write objects in both")          \
+	X(R2_SECRET_ACCESS_KEY, CONFIG_KIND_TEXT, NULL, true, "its secret")                                            \
 	X(OPENAI_BASE_URL, CONFIG_KIND_URL, "https://api.openai.com/v1", false, "OpenAI-compatible images API")        \
 	X(OPENAI_API_KEY, CONFIG_KIND_TEXT, NULL, true, "its key")                                                     \
 	X(PROVIDER_TIMEOUT_SECONDS, CONFIG_KIND_INTEGER, "300", false, "deadline of one generation, retries included") \
@@ -63,7 +72,8 @@ enum config_name {
 struct config;
 
 /*
- * Reads and checks the environment; an empty value counts as absent. On
+ * Reads and checks the environment; an empty value counts as absent. What
+ * needs others (STORAGE=r2, STORAGE_LINKS=direct) is checked with them. On
  * failure returns NULL and writes one line naming the setting, never its
  * value, to ret_error (error_size bytes). Lives until config_free.
  */

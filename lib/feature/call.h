@@ -14,6 +14,7 @@ struct call {
 	const struct claims *user; /* unset on routes without authentication */
 	enum language language;
 	const char *secrets; /* SECRET_KEY */
+	const struct config *config;
 	struct text *json;
 	struct db_refusal *refusal;
 };
@@ -27,6 +28,7 @@ call_of(struct app *app, struct request *request, struct response *response)
 	    .user = &request->user,
 	    .language = request->language,
 	    .secrets = config_text(app->config, CONFIG_SECRET_KEY),
+	    .config = app->config,
 	    .json = &response->body,
 	    .refusal = &response->refusal,
 	};

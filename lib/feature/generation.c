@@ -144,6 +144,7 @@ call_one(struct call *call, const struct db_statement *statement, const char *co
 	}
 	AUTO_PICTURE_SIGNER signer;
 	picture_signer_init(&signer, call->arena, call->secrets, time(NULL));
+	signer.direct = call->config;
 	text_json_open(call->json, NULL, '{');
 	write_members(call, &signer, *ret_rows, 0);
 	return PROBLEM_NONE;
@@ -238,6 +239,7 @@ generation_list(struct call *call, int64_t limit, const char *cursor, const char
 		return problem;
 	AUTO_PICTURE_SIGNER signer;
 	picture_signer_init(&signer, call->arena, call->secrets, time(NULL));
+	signer.direct = call->config;
 	call_open_list(call);
 	for (size_t row = 0; row < db_rows(rows);) {
 		text_json_open(call->json, NULL, '{');

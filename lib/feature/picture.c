@@ -6,8 +6,10 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
+#include "service/storage.h"
 
 #define HOUR 3600
+#define VALID (2 * HOUR) /* from the full hour before */
 #define SIGNATURE_BYTES 16
 #define KEY_MAX 200
 #define EXPIRES_MAX 12
@@ -24,7 +26,8 @@ void
 picture_signer_init(struct picture_signer *signer, struct arena *arena, const char *secrets, int64_t now)
 {
 	secret_derive(arena, secrets, purpose, &signer->keys);
-	signer->expires_at = (now / HOUR + 2) * HOUR;
+	signer->expires_at = now / HOUR * HOUR + VALID;
+	signer->direct = NULL;
 }
 
 static void
@@ -39,6 +42,12 @@ picture_link(const struct picture_signer *signer, struct arena *arena, const cha
 {
 	if (key == NULL)
 		return NULL;
+	if (signer->direct != NULL) {
+		int64_t from = signer->expires_at - VALID;
+		const char *link = storage_link(signer->direct, arena, key, from, signer->expires_at);
+		if (link != NULL)
+			return link;
+	}
 	uint8_t mac[DIGEST_SHA256];
 	const char *expires = arena_printf(arena, "%lld", (long long)signer->expires_at);
 	sign(signer->keys.key[0], arena, key, expires, mac);
@@ -89,7 +98,8 @@ picture_verify(
 }
 
 enum problem
-picture_authorize(struct db *db, struct arena *arena, const char *key, const char **ret_content_type)
+picture_authorize(
+    struct db *db, struct arena *arena, const char *key, const char **ret_content_type, enum picture_kind *ret_kind)
 {
 	AUTO_DB_RESULT result = NULL;
 	enum problem problem = db_call(db, arena, &statements[AUTHORIZE], (const char *const[]){key}, 1, &result, NULL);
@@ -98,5 +108,6 @@ picture_authorize(struct db *db, struct arena *arena, const char *key, const cha
 	if (db_rows(result) == 0)
 		return PROBLEM_NOT_FOUND;
 	*ret_content_type = arena_strdup(arena, db_text(result, 0, "content_type"));
+	*ret_kind = strcmp(db_text(result, 0, "kind"), "thumbnail") == 0 ? PICTURE_THUMBNAIL : PICTURE_IMAGE;
 	return PROBLEM_NONE;
 }

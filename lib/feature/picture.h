@@ -6,6 +6,8 @@
  * HMAC-SHA256(key of SECRET_KEY for links, object key, expiry), base64url. A
  * link tells nothing about a person and needs no token: it is made only for
  * the owner, and every use asks the database whether the picture still exists.
+ * With STORAGE_LINKS=direct a link is the storage's own instead, for the same
+ * time: then nobody asks, and only deleting the object ends it earlier.
  */
 #ifndef SHOTAI_PICTURE_H
 #define SHOTAI_PICTURE_H
@@ -16,9 +18,12 @@
 #include "feature/secret.h"
 #include "service/db.h"
 
+struct config;
+
 struct picture_signer {
 	struct secret_keys keys;
 	int64_t expires_at;
+	const struct config *direct; /* NULL, or what decides whether links lead to the storage itself */
 };
 
 /* now: unix seconds. Good for one request: expires_at is fixed here. */
@@ -30,8 +35,11 @@ picture_signer_cleanup(struct picture_signer *signer)
 }
 #define AUTO_PICTURE_SIGNER __attribute__((cleanup(picture_signer_cleanup))) struct picture_signer
 
-/* The link to an object, in the arena; NULL for a NULL key. */
+/* The link to an object, valid until expires_at, in the arena; NULL for a NULL key. */
 const char *picture_link(const struct picture_signer *signer, struct arena *arena, const char *key);
+
+/* Which objects nginx may keep for a while. */
+enum picture_kind { PICTURE_IMAGE, PICTURE_THUMBNAIL };
 
 /*
  * Whether key, expires (the text of e) and signature (the text of s) belong
@@ -43,6 +51,6 @@ const char *picture_link(const struct picture_signer *signer, struct arena *aren
 
 /* Asks whether the object may be served; *ret_content_type in the arena. PROBLEM_NOT_FOUND when it may not. */
 [[nodiscard]] enum problem picture_authorize(
-    struct db *db, struct arena *arena, const char *key, const char **ret_content_type);
+    struct db *db, struct arena *arena, const char *key, const char **ret_content_type, enum picture_kind *ret_kind);
 
 #endif

@@ -319,7 +319,7 @@ set_method(CURL *easy, const struct http_request *request, curl_mime *mime)
 	 * when the other side closed it without an answer: only for what may be
 	 * repeated.
 	 */
-	if (!head && !get)
+	if (!head && !get && !request->repeatable)
 		curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
 }
 

@@ -51,6 +51,7 @@ struct http_request {
 	int64_t connect_timeout_ms; /* 0: 10 s */
 	int64_t timeout_ms;         /* of all of it; must be positive */
 	size_t answer_max;
+	bool repeatable;  /* not only GET and HEAD do no harm twice: may go out on a connection used before */
 	bool public_only; /* a private, loopback or link-local address is not connected to, whatever its name */
 	const volatile bool *cancel; /* NULL, or looked at at least once a second */
 };
@@ -67,10 +68,10 @@ struct http_answer {
 struct http *http_new(void);
 void http_free(struct http *http);
 /*
- * Sends the request once; the answer lives in the arena. Only GET and HEAD may
- * go out on a connection that was used before, since curl would repeat the
- * request when such a connection turns out to be closed. A struct http serves
- * one thread at a time.
+ * Sends the request once; the answer lives in the arena. Only GET, HEAD and
+ * what is repeatable may go out on a connection that was used before, since
+ * curl would repeat the request when such a connection turns out to be closed.
+ * A struct http serves one thread at a time.
  */
 enum http_outcome http_send(
     struct http *http, struct arena *arena, const struct http_request *request, struct http_answer *ret_answer);

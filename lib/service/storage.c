@@ -1,34 +1,52 @@
 #include "service/storage.h"
 
 #include <string.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/log.h"
 #include "service/storage_file.h"
+#include "service/storage_r2.h"
 
 #define KEY_MAX 512
+#define ACCEL_SECONDS 60
 
 struct storage {
 	struct arena *arena;
-	struct storage_file *file;
+	const struct config *config;
+	struct storage_file *file; /* either this */
+	struct storage_r2 *r2;     /* or this */
 };
 
 struct storage *
 storage_new(const struct config *config)
 {
-	static const char scheme[] = "file:";
 	const char *place = config_text(config, CONFIG_STORAGE);
-	if (place == NULL || strncmp(place, scheme, sizeof scheme - 1) != 0 || place[sizeof scheme - 1] != '/') {
+	return storage_open(config, place == NULL ? "" : place);
+}
+
+struct storage *
+storage_open(const struct config *config, const char *place)
+{
+	static const char scheme[] = "file:";
+	static const enum config_name needs[] = {CONFIG_R2_ENDPOINT, CONFIG_R2_BUCKET, CONFIG_R2_UPLOAD_BUCKET,
+	    CONFIG_R2_ACCESS_KEY_ID, CONFIG_R2_SECRET_ACCESS_KEY, CONFIG_NAME__COUNT};
+	struct storage_file *file = NULL;
+	struct storage_r2 *r2 = NULL;
+	if (strcmp(place, "r2") == 0) {
+		config_require(config, needs);
+		r2 = storage_r2_new(config);
+	} else if (strncmp(place, scheme, sizeof scheme - 1) == 0 && place[sizeof scheme - 1] == '/') {
+		file = storage_file_new(place + sizeof scheme - 1);
+	} else {
 		log_event(LOG_ERROR, "storage_setting_unusable", NULL);
-		return NULL;
 	}
-	struct storage_file *file = storage_file_new(place + sizeof scheme - 1);
-	if (file == NULL)
+	if (file == NULL && r2 == NULL)
 		return NULL;
 	struct arena *arena = arena_new();
 	struct storage *storage = arena_alloc(arena, sizeof *storage);
-	*storage = (struct storage){.arena = arena, .file = file};
+	*storage = (struct storage){.arena = arena, .config = config, .file = file, .r2 = r2};
 	return storage;
 }
 
@@ -38,6 +56,7 @@ storage_free(struct storage *storage)
 	if (storage == NULL)
 		return;
 	storage_file_free(storage->file);
+	storage_r2_free(storage->r2);
 	arena_free(storage->arena);
 }
 
@@ -62,9 +81,11 @@ key_refused(const char *action)
 enum problem
 storage_put(struct storage *storage, const char *key, const char *content_type, const void *bytes, size_t len)
 {
+	if (!key_valid(key))
+		return key_refused("put");
 	/* Files have no type of their own; the row that names the object holds it. */
-	(void)content_type;
-	return key_valid(key) ? storage_file_put(storage->file, key, bytes, len) : key_refused("put");
+	return storage->r2 != NULL ? storage_r2_put(storage->r2, key, content_type, bytes, len)
+				   : storage_file_put(storage->file, key, bytes, len);
 }
 
 enum problem
@@ -73,25 +94,73 @@ storage_get(
 {
 	if (!key_valid(key))
 		return PROBLEM_NOT_FOUND;
-	return storage_file_get(storage->file, arena, key, max, ret_bytes, ret_len);
+	return storage->r2 != NULL ? storage_r2_get(storage->r2, arena, key, max, ret_bytes, ret_len)
+				   : storage_file_get(storage->file, arena, key, max, ret_bytes, ret_len);
 }
 
 enum problem
 storage_delete(struct storage *storage, const char *key)
 {
-	return key_valid(key) ? storage_file_delete(storage->file, key) : key_refused("delete");
+	if (!key_valid(key))
+		return key_refused("delete");
+	return storage->r2 != NULL ? storage_r2_delete(storage->r2, key) : storage_file_delete(storage->file, key);
+}
+
+enum problem
+storage_delete_many(struct storage *storage, const char *const *keys, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!key_valid(keys[i]))
+			return key_refused("delete");
+	return storage->r2 != NULL ? storage_r2_delete_many(storage->r2, keys, count)
+				   : storage_file_delete_many(storage->file, keys, count);
 }
 
 enum problem
 storage_list(struct storage *storage, struct arena *arena, const char *prefix, const char *after,
     struct storage_object **ret_objects, size_t *ret_count)
 {
-	return storage_file_list(storage->file, arena, prefix, after == NULL ? "" : after, ret_objects, ret_count);
+	const char *from = after == NULL ? "" : after;
+	return storage->r2 != NULL ? storage_r2_list(storage->r2, arena, prefix, from, ret_objects, ret_count)
+				   : storage_file_list(storage->file, arena, prefix, from, ret_objects, ret_count);
+}
+
+static bool
+is_upload(const char *key)
+{
+	static const char uploads[] = "uploads/";
+	return strncmp(key, uploads, sizeof uploads - 1) == 0;
+}
+
+/* nginx puts scheme, host and bucket before the key, and passes on the query. */
+static const char *
+accel(struct storage *storage, struct arena *arena, const char *location, const char *key)
+{
+	if (!key_valid(key) || is_upload(key))
+		return NULL;
+	if (storage->r2 == NULL)
+		return arena_printf(arena, "/_storage/%s", key);
+	const char *target = storage_r2_presign(storage->config, arena, key, time(NULL), ACCEL_SECONDS);
+	return arena_printf(arena, "/%s/%s%s", location, key, strchr(target, '?'));
 }
 
 const char *
 storage_accel(struct storage *storage, struct arena *arena, const char *key)
 {
-	(void)storage;
-	return key_valid(key) ? arena_printf(arena, "/_storage/%s", key) : NULL;
+	return accel(storage, arena, "_storage", key);
+}
+
+const char *
+storage_accel_thumbnail(struct storage *storage, struct arena *arena, const char *key)
+{
+	return accel(storage, arena, "_thumbnail", key);
+}
+
+const char *
+storage_link(const struct config *config, struct arena *arena, const char *key, int64_t from, int64_t until)
+{
+	if (strcmp(config_text(config, CONFIG_STORAGE_LINKS), "direct") != 0 || !key_valid(key) || is_upload(key))
+		return NULL;
+	return arena_printf(arena, "%s%s", config_text(config, CONFIG_R2_ENDPOINT),
+	    storage_r2_presign(config, arena, key, from, until - from));
 }

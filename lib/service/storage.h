@@ -20,10 +20,13 @@ struct storage_object {
 	const char *key;
 	int64_t modified_at; /* unix seconds */
 	size_t bytes;
+	const char *md5; /* in hex; NULL where the place does not keep it */
 };
 
 /* From STORAGE; NULL when the setting is unusable (logged). May be used by many threads. */
 struct storage *storage_new(const struct config *config);
+/* The same of another place, written as STORAGE is; stops the program when r2 lacks a setting. */
+struct storage *storage_open(const struct config *config, const char *place);
 void storage_free(struct storage *storage);
 
 /*
@@ -34,7 +37,8 @@ void storage_free(struct storage *storage);
  */
 /*
  * Stores bytes under a fresh key, durably and at once: a reader sees all of it
- * or nothing. PROBLEM_INTERNAL: the key is taken; what is there stays.
+ * or nothing. PROBLEM_INTERNAL: the key is taken; what is there stays (in r2
+ * the same bytes there count as stored, since an answer may have been lost).
  */
 [[nodiscard]] enum problem storage_put(
     struct storage *storage, const char *key, const char *content_type, const void *bytes, size_t len);
@@ -43,6 +47,8 @@ void storage_free(struct storage *storage);
     struct storage *storage, struct arena *arena, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len);
 /* An absent object counts as deleted. */
 [[nodiscard]] enum problem storage_delete(struct storage *storage, const char *key);
+/* The same for any number of keys. After a problem some are deleted; to repeat it does no harm. */
+[[nodiscard]] enum problem storage_delete_many(struct storage *storage, const char *const *keys, size_t count);
 /*
  * Up to 1000 objects under prefix ("": all) after the key `after` (NULL: from
  * the start), in order of their keys. What an interrupted storage_put left
@@ -50,7 +56,20 @@ void storage_free(struct storage *storage);
  */
 [[nodiscard]] enum problem storage_list(struct storage *storage, struct arena *arena, const char *prefix,
     const char *after, struct storage_object **ret_objects, size_t *ret_count);
-/* The internal nginx location that serves the object, for X-Accel-Redirect; in the arena. NULL: no possible key. */
+/*
+ * The internal nginx location that serves the object, for X-Accel-Redirect; in
+ * the arena. In r2 it holds a signature for a minute, and nothing is cached.
+ * NULL: no possible key, or an upload.
+ */
 const char *storage_accel(struct storage *storage, struct arena *arena, const char *key);
+/* The same for a thumbnail, which nginx may keep for less than 10 minutes where it does not have the file itself. */
+const char *storage_accel_thumbnail(struct storage *storage, struct arena *arena, const char *key);
+/*
+ * With STORAGE_LINKS=direct the URL under which R2 itself gives the picture
+ * from one time to another (unix seconds), the same for the same times. NULL:
+ * links are ours.
+ */
+const char *storage_link(
+    const struct config *config, struct arena *arena, const char *key, int64_t from, int64_t until);
 
 #endif

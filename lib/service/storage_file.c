@@ -219,6 +219,17 @@ storage_file_delete(struct storage_file *file, const char *key)
 	return PROBLEM_NONE;
 }
 
+enum problem
+storage_file_delete_many(struct storage_file *file, const char *const *keys, size_t count)
+{
+	enum problem problem = PROBLEM_NONE;
+	for (size_t i = 0; i < count; i++) {
+		enum problem one = storage_file_delete(file, keys[i]);
+		problem = problem == PROBLEM_NONE ? one : problem;
+	}
+	return problem;
+}
+
 /* One walk over the tree, in order of keys. */
 struct walk {
 	struct arena *arena;

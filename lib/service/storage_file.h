@@ -26,6 +26,7 @@ void storage_file_free(struct storage_file *file);
 [[nodiscard]] enum problem storage_file_get(
     struct storage_file *file, struct arena *arena, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len);
 [[nodiscard]] enum problem storage_file_delete(struct storage_file *file, const char *key);
+[[nodiscard]] enum problem storage_file_delete_many(struct storage_file *file, const char *const *keys, size_t count);
 [[nodiscard]] enum problem storage_file_list(struct storage_file *file, struct arena *arena, const char *prefix,
     const char *after, struct storage_object **ret_objects, size_t *ret_count);
 

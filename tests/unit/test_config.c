@@ -94,12 +94,30 @@ static const struct row rows[] = {
     {"PROVIDER_TIMEOUT_SECONDS", "0", NULL},
     {"PROVIDER_TIMEOUT_SECONDS", "3601", NULL},
     {"STORAGE", "file:/srv/shotai", "file:/srv/shotai"},
-    {"STORAGE", "r2", "r2"},
     {"STORAGE", "file:", NULL},
     {"STORAGE", "file:/", NULL},
     {"STORAGE", "file:relative", NULL},
     {"STORAGE", "r2x", NULL},
     {"STORAGE", "/srv/shotai", NULL},
+    {"STORAGE_LINKS", "", "proxy"},
+    {"STORAGE_LINKS", "direct", NULL},
+    {"STORAGE_LINKS", "r2", NULL},
+    {"R2_ENDPOINT", "https://a.r2.cloudflarestorage.com", "https://a.r2.cloudflarestorage.com"},
+    {"R2_ENDPOINT", "https://a.r2.cloudflarestorage.com/", "https://a.r2.cloudflarestorage.com"},
+    {"R2_ENDPOINT", "https://a.r2.cloudflarestorage.com:443", "https://a.r2.cloudflarestorage.com"},
+    {"R2_ENDPOINT", "https://a.r2.cloudflarestorage.com:8443", "https://a.r2.cloudflarestorage.com:8443"},
+    {"R2_ENDPOINT", "http://127.0.0.1:80", "http://127.0.0.1"},
+    {"R2_ENDPOINT", "http://127.0.0.1:443", "http://127.0.0.1:443"},
+    {"R2_ENDPOINT", "http://[::1]:9000", "http://[::1]:9000"},
+    {"R2_ENDPOINT", "https://a.r2.cloudflarestorage.com/pictures", NULL},
+    {"R2_ENDPOINT", "http://a.r2.cloudflarestorage.com", NULL},
+    {"R2_ENDPOINT", "a.r2.cloudflarestorage.com", NULL},
+    {"R2_BUCKET", "pictures-1", "pictures-1"},
+    {"R2_BUCKET", "ab", NULL},
+    {"R2_BUCKET", "0123456789012345678901234567890123456789012345678901234567890123", NULL},
+    {"R2_BUCKET", "Pictures", NULL},
+    {"R2_BUCKET", "a/b", NULL},
+    {"R2_UPLOAD_BUCKET", "a..b", NULL},
     {"LOG_LEVEL", "debug", "debug"},
     {"LOG_LEVEL", "error", "error"},
     {"LOG_LEVEL", "ERROR", NULL},
@@ -144,6 +162,45 @@ values(void **state)
 		assert_string_equal(config_text(config, find(rows[i].name)), rows[i].expected);
 		config_free(config);
 	}
+}
+
+/* What is set on top of a whole R2 configuration (an empty value takes away), and the setting that is wrong then. */
+static void
+settings_agree(void **state)
+{
+	static const char *const r2[][2] = {{"STORAGE", "r2"}, {"R2_ENDPOINT", "https://a.example"},
+	    {"R2_BUCKET", "pictures"}, {"R2_UPLOAD_BUCKET", "uploads"}, {"R2_ACCESS_KEY_ID", "id"},
+	    {"R2_SECRET_ACCESS_KEY", "secret"}};
+	static const struct {
+		const char *name, *value, *wrong;
+	} changes[] = {{"STORAGE", "r2", NULL}, {"STORAGE_LINKS", "direct", NULL},
+	    {"R2_ENDPOINT", "", "R2_ENDPOINT must be set when STORAGE is r2"},
+	    {"R2_BUCKET", "", "R2_BUCKET must be set when STORAGE is r2"},
+	    {"R2_UPLOAD_BUCKET", "", "R2_UPLOAD_BUCKET must be set when STORAGE is r2"},
+	    {"R2_ACCESS_KEY_ID", "", "R2_ACCESS_KEY_ID must be set when STORAGE is r2"},
+	    {"R2_SECRET_ACCESS_KEY", "", "R2_SECRET_ACCESS_KEY must be set when STORAGE is r2"},
+	    {"R2_UPLOAD_BUCKET", "pictures", "R2_UPLOAD_BUCKET must be another bucket than R2_BUCKET"}};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(changes); i++) {
+		char error[256] = "";
+		struct config *config;
+
+		clear_settings();
+		for (size_t k = 0; k < LEN(r2); k++)
+			setenv(r2[k][0], r2[k][1], 1);
+		setenv(changes[i].name, changes[i].value, 1);
+		config = config_load(error, sizeof error);
+		assert_string_equal(error, changes[i].wrong == NULL ? "" : changes[i].wrong);
+		assert_int_equal(config != NULL, changes[i].wrong == NULL);
+		config_free(config);
+	}
+	clear_settings();
+	setenv("STORAGE", "file:/srv/shotai", 1);
+	setenv("STORAGE_LINKS", "direct", 1);
+	char error[256] = "";
+	assert_null(config_load(error, sizeof error));
+	assert_string_equal(error, "STORAGE_LINKS must be proxy unless STORAGE is r2");
 }
 
 static void
@@ -275,6 +332,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(values, setup),
+	    cmocka_unit_test_setup(settings_agree, setup),
 	    cmocka_unit_test_setup(defaults_are_valid, setup),
 	    cmocka_unit_test_setup(levels, setup),
 	    cmocka_unit_test_setup(secrets_are_masked, setup),

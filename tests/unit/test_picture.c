@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/config.h"
 #include "fake_db.h"
 #include "feature/picture.h"
 
@@ -174,16 +175,67 @@ the_database_has_the_last_word(void **state)
 	struct db_result found = {
 	    .columns = {"content_type", "kind"}, .rows = 1, .cells = (const char *const[]){"image/webp", "thumbnail"}};
 	const char *content_type = NULL;
+	enum picture_kind kind = PICTURE_IMAGE;
 	fake_db.problem = PROBLEM_NONE;
 	fake_db.result = &found;
-	assert_int_equal(picture_authorize(NULL, arena, key, &content_type), PROBLEM_NONE);
+	assert_int_equal(picture_authorize(NULL, arena, key, &content_type, &kind), PROBLEM_NONE);
 	assert_string_equal(content_type, "image/webp");
+	assert_int_equal(kind, PICTURE_THUMBNAIL);
+	found.cells = (const char *const[]){"image/png", "image"};
+	assert_int_equal(picture_authorize(NULL, arena, key, &content_type, &kind), PROBLEM_NONE);
+	assert_int_equal(kind, PICTURE_IMAGE);
 	assert_int_equal(fake_db.count, 1);
 	assert_string_equal(fake_db.parameters[0], key);
 	found.rows = 0;
-	assert_int_equal(picture_authorize(NULL, arena, key, &content_type), PROBLEM_NOT_FOUND);
+	assert_int_equal(picture_authorize(NULL, arena, key, &content_type, &kind), PROBLEM_NOT_FOUND);
 	fake_db.problem = PROBLEM_DATABASE_UNAVAILABLE;
-	assert_int_equal(picture_authorize(NULL, arena, key, &content_type), PROBLEM_DATABASE_UNAVAILABLE);
+	assert_int_equal(picture_authorize(NULL, arena, key, &content_type, &kind), PROBLEM_DATABASE_UNAVAILABLE);
+}
+
+static struct config *
+load(const char *links)
+{
+	static const char *const r2[][2] = {{"STORAGE", "r2"}, {"R2_ENDPOINT", "https://acct.example:443"},
+	    {"R2_BUCKET", "pictures"}, {"R2_UPLOAD_BUCKET", "uploads"}, {"R2_ACCESS_KEY_ID", "the-id"},
+	    {"R2_SECRET_ACCESS_KEY", "the-secret"}};
+	char error[256] = "";
+	for (size_t i = 0; i < sizeof r2 / sizeof r2[0]; i++)
+		setenv(r2[i][0], r2[i][1], 1);
+	setenv("STORAGE_LINKS", links, 1);
+	struct config *config = config_load(error, sizeof error);
+	if (config == NULL)
+		fail_msg("%s", error);
+	return config;
+}
+
+static void
+links_may_be_those_of_the_storage(void **state)
+{
+	(void)state;
+	AUTO_ARENA arena = arena_new();
+	AUTO_PICTURE_SIGNER signer;
+	struct config *config = load("proxy");
+	picture_signer_init(&signer, arena, CURRENT, now);
+	signer.direct = config;
+	assert_int_equal(strncmp(picture_link(&signer, arena, key), "/files/", 7), 0);
+	config_free(config);
+	config = load("direct");
+	signer.direct = config;
+	const char *link = picture_link(&signer, arena, key);
+	/* From the full hour, for two hours: the same all the hour long. */
+	assert_ptr_equal(strstr(link, arena_printf(arena,
+					  "https://acct.example/pictures/%s?X-Amz-Algorithm=AWS4-HMAC-SHA256&"
+					  "X-Amz-Credential=the-id%%2F20260101%%2Fauto%%2Fs3%%2Faws4_request&"
+					  "X-Amz-Date=20260101T010000Z&X-Amz-Expires=7200&"
+					  "X-Amz-SignedHeaders=host&X-Amz-Signature=",
+					  key)),
+	    link);
+	assert_null(strstr(link, "the-secret"));
+	picture_signer_init(&signer, arena, CURRENT, now + 1200);
+	signer.direct = config;
+	assert_string_equal(picture_link(&signer, arena, key), link);
+	assert_int_equal(strncmp(picture_link(&signer, arena, "uploads/1/2"), "/files/", 7), 0);
+	config_free(config);
 }
 
 int
@@ -197,6 +249,7 @@ main(void)
 	    cmocka_unit_test(malformed_links_are_refused),
 	    cmocka_unit_test(foreign_keys_are_refused_even_when_signed),
 	    cmocka_unit_test(the_database_has_the_last_word),
+	    cmocka_unit_test(links_may_be_those_of_the_storage),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
