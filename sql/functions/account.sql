@@ -202,6 +202,7 @@ begin
 		or exists (select from operator_log o where o.account = p_account) then
 		update account a
 		set status = 'closed', closed_at = clock_timestamp(), locale = 'en', receipts = false, announcements = false,
+	perform forget_uploads(p_account);
 			age_confirmed_at = null, policy_acknowledged = null, change_no = a.change_no + 1
 		where a.id = p_account;
 	else

@@ -87,8 +87,8 @@ $$;
 -- first of this order is given: unauthenticated, anonymous_not_allowed,
 -- idempotency_in_progress, account_suspended, age_confirmation_required, a
 -- replay or idempotency_key_reused, model_unknown, model_unavailable,
--- invalid_request, upload_unknown, rate_limited, too_many_in_flight,
--- insufficient_credits.
+-- invalid_request, upload_unknown, upload_expired, rate_limited,
+-- too_many_in_flight, insufficient_credits.
 create or replace function shotai.admit_generation(p_user_id uuid, p_session_id uuid, p_model text, p_prompt text,
 	p_aspect_ratio text, p_count integer, p_seed bigint, p_upload_ids uuid[], p_idempotency_key text, p_request_hash text)
 returns table (problem text, retry_after integer, extras text, replayed boolean, balance bigint,
@@ -116,6 +116,7 @@ begin
 	select * from auth_session(p_user_id, p_session_id) into v_user;
 	v_signed_in := found;
 	if v_signed_in and p_idempotency_key is not null and not hold_key(p_user_id, v_route, p_idempotency_key) then
+	v_reference text;
 		problem := 'idempotency_in_progress';
 		retry_after := 1;
 		return next;
@@ -166,12 +167,13 @@ begin
 		when v_offer.id is null then 'model_unknown'
 		when not v_offer.available then 'model_unavailable'
 		when v_errors is not null then 'invalid_request'
-		when cardinality(p_upload_ids) > 0 then 'upload_unknown' -- there are no uploads yet
+		when v_reference is not null then v_reference
 		when v_wait > 0 then 'rate_limited'
 		when v_account.unfinished + p_count > v_plan.unfinished_max then 'too_many_in_flight'
 		when v_account.balance < v_price then 'insufficient_credits' end;
 	if problem is not null then
 		retry_after := case problem
+	v_reference := reference_problem(v_account.id, p_upload_ids);
 			when 'model_unavailable' then 60
 			when 'rate_limited' then v_wait
 			when 'too_many_in_flight' then 5 end;

@@ -78,6 +78,7 @@ begin
 	select s.name, s.value
 	from service_state() v
 	cross join queue_state() q
+	cross join upload_state() u
 	cross join lateral (values
 		(1, 'migration', v.version),
 		(2, 'policy', v.policy_version),
@@ -91,7 +92,14 @@ begin
 		(10, 'workers', (select count(*)::text from worker w where w.seen_at > clock_timestamp() - lease())),
 		(11, 'calls_uncertain_24h', (select count(*)::text from provider_call c
 			where c.state = 'uncertain' and c.created_at > clock_timestamp() - interval '24 hours')),
-		(12, 'auth_deletions_pending', (select count(*)::text from auth_deletion d))
+		(12, 'auth_deletions_pending', (select count(*)::text from auth_deletion d)),
+		(13, 'uploads_live', u.live::text),
+		(14, 'uploads_overdue', u.overdue::text),
+		(15, 'upload_deletion_lag_seconds', round(u.lag::numeric, 1)::text),
+		(16, 'uploads_deleted_24h', u.deleted_24h::text),
+		(17, 'upload_worst_lag_seconds_24h', round(u.worst_lag_24h::numeric, 1)::text),
+		(18, 'share_reports_open', (select count(*)::text from share_report r where r.state = 'open')),
+		(19, 'picture_deletions_pending', (select count(*)::text from object_deletion d))
 	) s (place, name, value)
 	order by s.place;
 end
