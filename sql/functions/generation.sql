@@ -110,13 +110,13 @@ declare
 	v_key idempotency;
 	v_offer offer;
 	v_errors jsonb;
+	v_reference text;
 	v_price bigint;
 	v_generation uuid;
 begin
 	select * from auth_session(p_user_id, p_session_id) into v_user;
 	v_signed_in := found;
 	if v_signed_in and p_idempotency_key is not null and not hold_key(p_user_id, v_route, p_idempotency_key) then
-	v_reference text;
 		problem := 'idempotency_in_progress';
 		retry_after := 1;
 		return next;
@@ -162,6 +162,7 @@ begin
 
 	select o.* from offer o where o.id = p_model into v_offer;
 	v_errors := offer_errors(v_offer, p_prompt, p_aspect_ratio, p_count, coalesce(cardinality(p_upload_ids), 0));
+	v_reference := reference_problem(v_account.id, p_upload_ids);
 	v_price := v_offer.credits::bigint * p_count;
 	problem := case
 		when v_offer.id is null then 'model_unknown'
@@ -173,7 +174,6 @@ begin
 		when v_account.balance < v_price then 'insufficient_credits' end;
 	if problem is not null then
 		retry_after := case problem
-	v_reference := reference_problem(v_account.id, p_upload_ids);
 			when 'model_unavailable' then 60
 			when 'rate_limited' then v_wait
 			when 'too_many_in_flight' then 5 end;
