@@ -42,6 +42,15 @@ static const struct command commands[] = {
 	.needs = CONFIG_DATABASE_OPERATOR_URL,
 	.run = ctl_credits_grant,
     },
+    {
+	.name = "storage copy",
+	.usage = "FROM TO [--dry-run]",
+	.summary =
+	    "copy what is missing from one place (file, file:/PATH, r2) to another, then compare every object; can be "
+	    "repeated; 1: objects differ or are missing",
+	.needs = CONFIG_NAME__COUNT,
+	.run = ctl_storage_copy,
+    },
 };
 
 static const size_t command_count = sizeof commands / sizeof commands[0];

@@ -37,6 +37,7 @@ enum exit_status ctl_config(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_audit(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_status(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_credits_grant(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_storage_copy(struct ctl *ctl, int argc, char **argv);
 
 /* One line on stderr; gives EXIT_FAILED. */
 enum exit_status ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

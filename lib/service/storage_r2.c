@@ -316,8 +316,8 @@ storage_r2_list(struct storage_r2 *r2, struct arena *arena, const char *prefix, 
 	struct storage_object *pictures = NULL, *uploads = NULL;
 	size_t picture_count = 0, upload_count = 0;
 	enum problem problem = PROBLEM_NONE;
-	bool both = strncmp(UPLOADS, prefix, strlen(prefix)) == 0;
-	if (both || !is_upload(prefix))
+	bool both = !is_upload(prefix) && strncmp(UPLOADS, prefix, strlen(prefix)) == 0;
+	if (!is_upload(prefix))
 		problem = list_bucket(r2, arena, r2->bucket, prefix, after, &pictures, &picture_count);
 	if (problem == PROBLEM_NONE && (both || is_upload(prefix)))
 		problem =

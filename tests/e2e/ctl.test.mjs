@@ -52,7 +52,7 @@ test("a command that does not exist, or is used wrongly, is explained", async ()
   }
   const { status, stdout } = await shotaictl(["--help"]);
   assert.equal(status, 0);
-  for (const name of ["migrate", "config", "audit", "status", "credits grant"]) {
+  for (const name of ["migrate", "config", "audit", "status", "credits grant", "storage copy"]) {
     assert.match(stdout, new RegExp(`^  ${name} `, "m"));
     const help = await shotaictl([...name.split(" "), "--help"]);
     assert.equal(help.status, 0);

@@ -110,6 +110,24 @@ what_was_put_is_got_until_it_is_deleted(void **state)
 }
 
 static void
+many_are_deleted(void **state)
+{
+	const struct place *place = *state;
+	static const char *const keys[] = {"gen/1/a", "gen/never", "uploads/1/a", "gen/1/b"};
+	assert_int_equal(put(place, "gen/1/a", "x"), PROBLEM_NONE);
+	assert_int_equal(put(place, "gen/1/c", "x"), PROBLEM_NONE);
+	assert_int_equal(put(place, "uploads/1/a", "x"), PROBLEM_NONE);
+	assert_int_equal(storage_delete_many(place->storage, keys, 4), PROBLEM_NONE);
+	assert_false(exists(place, "gen/1/a"));
+	assert_false(exists(place, "uploads"));
+	assert_true(exists(place, "gen/1/c"));
+	static const char *const wrong[] = {"gen/1/c", "../x"};
+	assert_int_equal(storage_delete_many(place->storage, wrong, 2), PROBLEM_INTERNAL);
+	assert_true(exists(place, "gen/1/c"));
+	assert_int_equal(storage_delete_many(place->storage, NULL, 0), PROBLEM_NONE);
+}
+
+static void
 an_empty_object_is_an_object(void **state)
 {
 	const struct place *place = *state;
@@ -457,6 +475,7 @@ main(void)
 #define T(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    T(what_was_put_is_got_until_it_is_deleted),
+	    T(many_are_deleted),
 	    T(an_empty_object_is_an_object),
 	    T(a_key_is_never_overwritten),
 	    T(impossible_keys_are_refused),
