@@ -167,9 +167,9 @@ end
 $$;
 
 -- Erases an account as far as the database goes: ends what is unfinished,
--- forgets prompts, pictures and settings, keeps the ledger. The locked row, if
--- the ledger needs one, stays until the Auth user is gone; objects that no row
--- names any more are swept.
+-- forgets prompts, pictures, shares and settings, keeps the ledger. The locked
+-- row, if the ledger needs one, stays until the Auth user is gone; the worker
+-- deletes the objects.
 create or replace function shotai.erase_account(p_account bigint) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
@@ -190,10 +190,19 @@ begin
 			case v_generation.status when 'queued' then null else 'internal' end, null);
 	end loop;
 
+	delete from share s where s.account = p_account;
+	delete from share_report r where r.account = p_account;
+	perform forget_objects((
+		select array_agg(k.key)
+		from image i
+		join generation g on g.id = i.generation
+		cross join lateral (values (i.image_key), (i.thumbnail_key)) k (key)
+		where g.account = p_account));
 	delete from image i using generation g where i.generation = g.id and g.account = p_account;
 	update generation g
 	set prompt = '', seed = null, upload_ids = '{}', error_reason = null, favourite = false
 	where g.account = p_account;
+	perform forget_uploads(p_account);
 	delete from idempotency i where i.account = p_account;
 	delete from rate_state r where r.account = p_account;
 	update welcome_grant w set delete_after = clock_timestamp() + interval '24 months' where w.account = p_account;
@@ -202,7 +211,6 @@ begin
 		or exists (select from operator_log o where o.account = p_account) then
 		update account a
 		set status = 'closed', closed_at = clock_timestamp(), locale = 'en', receipts = false, announcements = false,
-	perform forget_uploads(p_account);
 			age_confirmed_at = null, policy_acknowledged = null, change_no = a.change_no + 1
 		where a.id = p_account;
 	else

@@ -130,7 +130,7 @@ begin
 	from generation g
 	join account a on a.id = g.account and a.status <> 'closed'
 	left join (select i.generation, count(*) as images from image i group by i.generation) i on i.generation = g.id
-	where g.delivered <> coalesce(i.images, 0)
+	where g.delivered <> coalesce(i.images, 0) and (g.deleted_at is null or i.images > 0)
 		or (g.status = 'succeeded' and g.delivered <> g.count)
 		or (g.status = 'partial' and g.delivered not between 1 and g.count - 1)
 		or (g.status in ('failed', 'canceled', 'queued') and g.delivered <> 0);

@@ -1,4 +1,4 @@
--- Generations as their owner sees them: admitted, looked at, listed, cancelled.
+-- Generations as their owner sees them: admitted, looked at, cancelled; history.sql has the list.
 
 select set_config('shotai.migrating_role', current_user, false);
 set role shotai_owner;
@@ -21,7 +21,13 @@ select g.id, g.status, g.model, g.prompt, g.aspect_ratio, g.count::integer as co
 	to_char(g.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created_at,
 	to_char(g.started_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as started_at,
 	to_char(g.finished_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as finished_at,
-	i.index::integer as image_index, i.image_key, i.thumbnail_key, i.width, i.height, i.content_type
+	i.index::integer as image_index, i.image_key, i.thumbnail_key, i.width, i.height, i.content_type,
+	(
+		select coalesce(json_agg(s.slug order by s.created_at, s.id), '[]')::text
+		from shotai.share s
+		where s.generation = g.id and s.taken_down_at is null
+			and (s.expires_at is null or s.expires_at > clock_timestamp())
+	) as shared
 from shotai.generation g
 left join shotai.image i on i.generation = g.id;
 
@@ -95,7 +101,7 @@ returns table (problem text, retry_after integer, extras text, replayed boolean,
 	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
 	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
 	created_at text, started_at text, finished_at text,
-	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text)
+	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text, shared text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -156,7 +162,12 @@ begin
 		select null::text, null::integer, null::text, true, v_account.balance, r.*
 		from generation_row r
 		where r.id = v_key.created
+			and not exists (select from generation g where g.id = v_key.created and g.deleted_at is not null)
 		order by r.image_index;
+		if not found then
+			problem := 'not_found'; -- deleted meanwhile
+			return next;
+		end if;
 		return;
 	end if;
 
@@ -267,7 +278,7 @@ returns table (problem text, retry_after integer, extras text,
 	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
 	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
 	created_at text, started_at text, finished_at text,
-	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text)
+	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text, shared text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -277,7 +288,7 @@ begin
 	from generation g
 	join account a on a.id = g.account and a.user_id = p_user_id and a.status <> 'closed'
 	join generation_row r on r.id = g.id
-	where g.id = p_id
+	where g.id = p_id and g.deleted_at is null
 	order by r.image_index;
 	if not found then
 		problem := 'not_found';
@@ -287,64 +298,13 @@ end
 $$;
 grant execute on function shotai.get_generation(uuid, uuid) to shotai_web;
 
--- Newest first, with keyset cursors: microseconds and id of the last row seen.
-create or replace function shotai.list_generations(p_user_id uuid, p_lim integer, p_cursor text, p_status text)
-returns table (problem text, retry_after integer, extras text, cursor text, more boolean,
-	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
-	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
-	created_at text, started_at text, finished_at text,
-	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text)
-language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
-as $$
-#variable_conflict use_column
-declare
-	v_limit integer := least(greatest(p_lim, 1), 100);
-	v_account bigint;
-	v_before timestamptz := 'infinity';
-	v_before_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
-	v_ids uuid[];
-	v_cursors text[];
-begin
-	if p_cursor is not null
-		and p_cursor !~ '^[0-9]{1,16}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
-		problem := 'invalid_request';
-		extras := '{"errors":[{"pointer":"/cursor","detail":"is not one that a list gave"}]}';
-		return next;
-		return;
-	elsif p_cursor is not null then
-		v_before := 'epoch'::timestamptz + split_part(p_cursor, '.', 1)::bigint * interval '1 microsecond';
-		v_before_id := split_part(p_cursor, '.', 2)::uuid;
-	end if;
-
-	select a.id from account a where a.user_id = p_user_id and a.status <> 'closed' into v_account;
-	select array_agg(n.id), array_agg((extract(epoch from n.created_at) * 1000000)::bigint || '.' || n.id)
-	from (
-		select g.id, g.created_at
-		from generation g
-		where g.account = v_account
-			and (g.created_at, g.id) < (v_before, v_before_id)
-			and (p_status is null or g.status = p_status)
-		order by g.created_at desc, g.id desc
-		limit v_limit + 1
-	) n
-	into v_ids, v_cursors;
-
-	return query
-	select null::text, null::integer, null::text, v_cursors[n.place], cardinality(v_ids) > v_limit, r.*
-	from unnest(v_ids[:v_limit]) with ordinality n (id, place)
-	join generation_row r on r.id = n.id
-	order by n.place, r.image_index;
-end
-$$;
-grant execute on function shotai.list_generations(uuid, integer, text, text) to shotai_web;
-
 -- Cancels while no provider call was ever started, and gives everything back.
 create or replace function shotai.cancel_generation(p_user_id uuid, p_session_id uuid, p_id uuid)
 returns table (problem text, retry_after integer, extras text, balance bigint,
 	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
 	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
 	created_at text, started_at text, finished_at text,
-	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text)
+	image_index integer, image_key text, thumbnail_key text, width integer, height integer, content_type text, shared text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -365,7 +325,8 @@ begin
 		return next;
 		return;
 	end if;
-	select g.status from generation g where g.id = p_id and g.account = v_account.id for no key update into v_status;
+	select g.status from generation g where g.id = p_id and g.account = v_account.id and g.deleted_at is null
+	for no key update into v_status;
 	if not found then
 		problem := 'not_found';
 		return next;

@@ -55,6 +55,7 @@ declare
 	v_ended bigint := 0;
 	v_keys bigint;
 	v_rates bigint;
+	v_shares bigint;
 begin
 	if not pg_try_advisory_xact_lock(hashtext('shotai.sweep')) then
 		return;
@@ -99,6 +100,7 @@ begin
 	where r.ctid = any (array(
 		select o.ctid from rate_state o where o.arrival < v_now - interval '1 day' limit 1000 for update skip locked));
 	get diagnostics v_rates = row_count;
+	v_shares := sweep_shares();
 	delete from welcome_grant w where w.delete_after <= v_now;
 	delete from age_block b where b.blocked_until <= v_now;
 	delete from worker w where w.seen_at < v_now - interval '1 day';
@@ -108,7 +110,8 @@ begin
 		('expired_credits', v_expired),
 		('idempotency_keys', v_keys),
 		('rate_states', v_rates),
-		('more', (v_ended > 0 or v_account is not null or v_keys = 1000 or v_rates = 1000)::integer::bigint);
+		('expired_shares', v_shares),
+		('more', (v_ended > 0 or v_account is not null or v_keys = 1000 or v_rates = 1000 or v_shares = 1000)::integer::bigint);
 end
 $$;
 grant execute on function shotai.sweep() to shotai_worker;
