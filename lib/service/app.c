@@ -57,7 +57,9 @@ take_body(const struct route *route, struct request *request, bool (*read_body)(
 		return PROBLEM_UNSUPPORTED_MEDIA_TYPE;
 	if (len > (route->body == BODY_NONE ? 0 : route->body_max))
 		return PROBLEM_TOO_LARGE;
-	char *body = arena_alloc(request->arena, len + 1);
+	if (route->body == BODY_RAW)
+		request->body_arena = arena_new();
+	char *body = arena_alloc(route->body == BODY_RAW ? request->body_arena : request->arena, len + 1);
 	if (len > 0 && !read_body(context, body, len))
 		return PROBLEM_INVALID_REQUEST;
 	request->body = body;
@@ -92,6 +94,7 @@ app_handle(struct app *app, struct request *request, struct response *response,
 	const char *allow = NULL;
 	enum problem problem = run_route(app, request, response, read_body, context, &allow);
 
+	request_drop_body(request);
 	if (problem == PROBLEM_NONE && response->body.overflow) {
 		log_event(LOG_ERROR, "answer_too_large", NULL);
 		problem = PROBLEM_INTERNAL;

@@ -13,6 +13,7 @@
 #include "service/response.h"
 
 #define ERRORS_MAX (64u << 10)
+#define IDEMPOTENCY_KEY_MAX 255
 
 const char *
 request_header(const struct request *request, const char *cgi_name)
@@ -204,6 +205,44 @@ request_query_integer(struct request *request, struct response *response, const 
 }
 
 enum problem
+request_idempotency_key(struct request *request, struct response *response, const char **ret_key)
+{
+	const char *key = request_header(request, "HTTP_IDEMPOTENCY_KEY");
+	size_t len = 0;
+
+	while (key != NULL && key[len] > ' ' && key[len] <= '~')
+		len++;
+	if (key != NULL && (len == 0 || len > IDEMPOTENCY_KEY_MAX || key[len] != '\0'))
+		return response_invalid(response, "Idempotency-Key",
+		    request->language == LANGUAGE_NL ? "moet 1 tot en met 255 zichtbare ASCII-tekens zijn"
+						     : "must be 1 to 255 visible ASCII characters");
+	*ret_key = key;
+	return PROBLEM_NONE;
+}
+
+const char *
+request_body_hash(struct request *request)
+{
+	uint8_t digest[DIGEST_SHA256];
+	char *hex = arena_alloc(request->arena, DIGEST_HEX);
+
+	digest_sha256(request->body, request->body_len, digest);
+	digest_hex(digest, sizeof digest, hex);
+	return hex;
+}
+
+void
+request_drop_body(struct request *request)
+{
+	if (request->body_arena == NULL)
+		return;
+	arena_free(request->body_arena);
+	request->body_arena = NULL;
+	request->body = "";
+	request->body_len = 0;
+}
+
+enum problem
 request_json(struct request *request, struct response *response, const struct body_field *fields, size_t field_count,
     void *ret_struct)
 {
@@ -215,6 +254,50 @@ request_json(struct request *request, struct response *response, const struct bo
 	if (problem != PROBLEM_NONE && errors.len > 0)
 		response->errors = errors.data;
 	return problem;
+}
+
+/* Like request_decode for a form's text, of which line ends are a part: CR LF becomes LF. */
+static char *
+decode_form(struct arena *arena, const char *raw, size_t len)
+{
+	struct text out;
+	char *line = arena_strndup(arena, raw, len), *end;
+
+	for (char *plus = line; (plus = strchr(plus, '+')) != NULL;)
+		*plus = ' ';
+	text_init(&out, arena, len + 1);
+	for (;; line = end + 3) {
+		end = strcasestr(line, "%0a");
+		size_t line_len = end != NULL ? (size_t)(end - line) : strlen(line);
+		if (end != NULL && line_len >= 3 && strncasecmp(end - 3, "%0d", 3) == 0)
+			line_len -= 3;
+		const char *decoded = request_decode(arena, line, line_len);
+		if (decoded == NULL)
+			return NULL;
+		text_add(&out, decoded);
+		if (end == NULL)
+			return out.data;
+		text_add(&out, "\n");
+	}
+}
+
+enum problem
+request_form(struct request *request, struct response *response, const char *name, const char **ret_value)
+{
+	size_t name_len = strlen(name);
+	char *value = NULL;
+
+	for (const char *pair = request->body; *pair != '\0'; pair += strcspn(pair, "&"), pair += *pair == '&') {
+		size_t len = strcspn(pair, "&");
+		if (strncmp(pair, name, name_len) != 0 || len <= name_len || pair[name_len] != '=' || value != NULL)
+			continue;
+		value = decode_form(request->arena, pair + name_len + 1, len - name_len - 1);
+		if (value == NULL)
+			return response_invalid(response, name,
+			    request->language == LANGUAGE_NL ? "is niet goed gecodeerd" : "is not encoded properly");
+	}
+	*ret_value = value;
+	return PROBLEM_NONE;
 }
 
 const char *

@@ -27,6 +27,7 @@ struct request {
 	const char *parameters[REQUEST_PARAMETERS]; /* what the {name}s of the route's path matched */
 	const char *body;                           /* NUL-terminated, read before the handler runs */
 	size_t body_len;
+	struct arena *body_arena; /* holds the body of a BODY_RAW route, which may be large; else NULL */
 	enum language language;
 	struct claims user; /* only on routes that need one */
 	char *const *cgi;   /* NAME=value, valid while the request is handled */
@@ -46,9 +47,24 @@ const char *request_header(const struct request *request, const char *cgi_name);
 /* As request_query, for whole numbers: fallback when absent, PROBLEM_INVALID_REQUEST outside min..max. */
 [[nodiscard]] enum problem request_query_integer(struct request *request, struct response *response, const char *name,
     int64_t min, int64_t max, int64_t fallback, int64_t *ret_value);
+/* Gives up a body that is not needed any more: it is empty from here on. Done by app after the handler, if not before.
+ */
+void request_drop_body(struct request *request);
 /* body_read with the request's language and the response's errors. */
 [[nodiscard]] enum problem request_json(struct request *request, struct response *response,
     const struct body_field *fields, size_t field_count, void *ret_struct);
+/* The Idempotency-Key header, NULL when absent. PROBLEM_INVALID_REQUEST unless it is 1 to 255 visible ASCII characters.
+ */
+[[nodiscard]] enum problem request_idempotency_key(
+    struct request *request, struct response *response, const char **ret_key);
+/* The hex SHA-256 of the body, in the request's arena. */
+const char *request_body_hash(struct request *request);
+/*
+ * The value of a field of an application/x-www-form-urlencoded body, the first of that name, NULL when absent; line
+ * ends are kept as LF.
+ */
+[[nodiscard]] enum problem request_form(
+    struct request *request, struct response *response, const char *name, const char **ret_value);
 /* The token of an `Authorization: Bearer` header, or NULL. */
 const char *request_bearer(const struct request *request);
 /* Whether the Content-Type is this media type, whatever its parameters. */

@@ -80,7 +80,20 @@ refuse(struct app *app, struct request *request, struct response *response)
 	return PROBLEM_INSUFFICIENT_CREDITS;
 }
 
+/* Echoes a body before and after it is given up. */
+static enum problem
+take_raw(struct app *app, struct request *request, struct response *response)
+{
+	(void)app;
+	text_printf(&response->body, "%zu %s", request->body_len, request->body);
+	request_drop_body(request);
+	text_printf(&response->body, ", then %zu%s", request->body_len, request->body);
+	request_drop_body(request);
+	return PROBLEM_NONE;
+}
+
 static const struct route routes[] = {
+    {.method = "POST", .path = "/raw", .body = BODY_RAW, .body_max = 8, .run = take_raw},
     {.method = "GET", .path = "/items/{id}", .run = echo_parameter},
     {.method = "GET", .path = "/files/{key...}", .run = echo_parameter},
     {.method = "GET", .path = "/s/{slug}", .run = echo_parameter},
@@ -176,6 +189,9 @@ static const struct {
     {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes", "CONTENT_TYPE=application/json"),
 	"{\"text\":\"0123456789012345678901234567890123456789012345678901234567890\"}", 413, "", "too_large"},
     {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/refuse"), "x", 413, "", "too_large"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/raw", "CONTENT_TYPE=image/png"), "bytes", 200, "", "5 bytes, then 0"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/raw"), "", 200, "", "0 , then 0"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/raw"), "012345678", 413, "", "too_large"},
     {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/refuse"), NULL, 402, "Retry-After: 7\r\n",
 	"\"required\": 4, \"balance\": 2}"},
     {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/mine", "CONTENT_TYPE=application/json"), "{\"text\":\"hi\"}", 401,
