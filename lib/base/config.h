@@ -53,6 +53,7 @@ enum config_kind {
 	X(OPENAI_BASE_URL, CONFIG_KIND_URL, "https://api.openai.com/v1", false, "OpenAI-compatible images API")        \
 	X(OPENAI_API_KEY, CONFIG_KIND_TEXT, NULL, true, "its key")                                                     \
 	X(PROVIDER_TIMEOUT_SECONDS, CONFIG_KIND_INTEGER, "300", false, "deadline of one generation, retries included") \
+	X(UPLOAD_TTL_SECONDS, CONFIG_KIND_INTEGER, "1800", false, "when an upload is deleted; may only be lowered")    \
 	X(LOG_LEVEL, CONFIG_KIND_LEVEL, "info", false, "debug, info, warn or error")
 
 /* name, least and greatest value of each CONFIG_KIND_INTEGER */
@@ -60,7 +61,8 @@ enum config_kind {
 	X(PROCESSES, 0, 256)                                                                                           \
 	X(WORKER_CONCURRENCY, 1, 1024)                                                                                 \
 	X(DATABASE_PREPARED, 0, 1)                                                                                     \
-	X(PROVIDER_TIMEOUT_SECONDS, 1, 3600)
+	X(PROVIDER_TIMEOUT_SECONDS, 1, 3600)                                                                           \
+	X(UPLOAD_TTL_SECONDS, 1, 1800)
 
 enum config_name {
 #define X(name, kind, fallback, secret, meaning) CONFIG_##name,

@@ -33,8 +33,11 @@
 	    "Het eerste verzoek loopt nog")                                                                            \
 	X(TOO_LARGE, 413, "too_large", "Too large", "Te groot")                                                        \
 	X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", "Send JSON", "Stuur JSON")                            \
+	X(UNSUPPORTED_IMAGE, 415, "unsupported_image", "Send a PNG, JPEG or WebP picture",                             \
+	    "Stuur een PNG-, JPEG- of WebP-afbeelding")                                                                \
 	X(MODEL_UNKNOWN, 422, "model_unknown", "There is no such model", "Dit model bestaat niet")                     \
 	X(UPLOAD_UNKNOWN, 422, "upload_unknown", "There is no such upload", "Deze upload bestaat niet")                \
+	X(UPLOAD_EXPIRED, 422, "upload_expired", "This upload has been deleted", "Deze upload is al gewist")           \
 	X(IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused", "This key was used for another request",              \
 	    "Deze sleutel hoort bij een ander verzoek")                                                                \
 	X(RATE_LIMITED, 429, "rate_limited", "Too many requests", "Te veel verzoeken")                                 \

@@ -93,6 +93,10 @@ static const struct row rows[] = {
     {"PROVIDER_TIMEOUT_SECONDS", "20", "20"},
     {"PROVIDER_TIMEOUT_SECONDS", "0", NULL},
     {"PROVIDER_TIMEOUT_SECONDS", "3601", NULL},
+    {"UPLOAD_TTL_SECONDS", "1", "1"},
+    {"UPLOAD_TTL_SECONDS", "1800", "1800"},
+    {"UPLOAD_TTL_SECONDS", "1801", NULL},
+    {"UPLOAD_TTL_SECONDS", "0", NULL},
     {"STORAGE", "file:/srv/shotai", "file:/srv/shotai"},
     {"STORAGE", "file:", NULL},
     {"STORAGE", "file:/", NULL},
@@ -217,6 +221,7 @@ defaults_are_valid(void **state)
 	assert_string_equal(config_text(config, CONFIG_PUBLIC_URL), "http://127.0.0.1:8080");
 	assert_int_equal(config_integer(config, CONFIG_WORKER_CONCURRENCY), 64);
 	assert_int_equal(config_integer(config, CONFIG_PROVIDER_TIMEOUT_SECONDS), 300);
+	assert_int_equal(config_integer(config, CONFIG_UPLOAD_TTL_SECONDS), 1800);
 	assert_int_equal(config_integer(config, CONFIG_DATABASE_PREPARED), 1);
 	assert_int_equal(config_integer(config, CONFIG_LOG_LEVEL), LOG_INFO);
 	config_free(config);
