@@ -135,6 +135,19 @@ status_phrase(int status)
 	return "Status";
 }
 
+/*
+ * nginx keeps a Cache-Control through X-Accel-Redirect whatever becomes of the
+ * request then, an error included; under this name it decides itself.
+ */
+static const char *
+cache_header(const struct response *response)
+{
+	for (size_t i = 0; i < response->header_count; i++)
+		if (strcmp(response->headers[i].name, "X-Accel-Redirect") == 0)
+			return "X-Cache-Control";
+	return "Cache-Control";
+}
+
 void
 response_finish(struct response *response, const struct request *request, struct text *ret_head)
 {
@@ -151,7 +164,8 @@ response_finish(struct response *response, const struct request *request, struct
 	text_printf(ret_head, "Status: %d %s\r\n", response->status, status_phrase(response->status));
 	if (!bodyless)
 		text_printf(ret_head, "Content-Type: %s\r\n", response->content_type);
-	text_printf(ret_head, "Cache-Control: %s\r\nX-Request-Id: %s\r\n", response->cache_control, request->id);
+	text_printf(
+	    ret_head, "%s: %s\r\nX-Request-Id: %s\r\n", cache_header(response), response->cache_control, request->id);
 	for (size_t i = 0; i < response->header_count; i++)
 		text_printf(ret_head, "%s: %s\r\n", response->headers[i].name, response->headers[i].value);
 	if (!bodyless && response->body.len > 0)

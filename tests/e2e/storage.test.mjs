@@ -190,10 +190,10 @@ test("the way inside is closed from outside", async () => {
 
 test("a picture waits for storage that is away, and is charged once", async () => {
   await door();
-  await door({ mode: "answer", status: 503, methods: ["PUT", "HEAD", "DELETE"] });
+  await door({ mode: "answer", status: 503, methods: ["PUT"] });
   const { json } = await call(owner, "POST", "/api/generate", { model: "gpt-image-1-mini", prompt: "patience" });
   const tries = [];
-  await waitFor(async () => tries.push(...(await door()).filter(({ method }) => method === "PUT")) >= 2, { what: "tries" });
+  await waitFor(async () => tries.push(...(await door()).filter(({ method }) => method === "PUT")) >= 5, { what: "tries" });
   await door({ mode: "pass" });
   const made = await finished(owner, json.id, { timeout: 120_000 });
   assert.equal(made.status, "succeeded");
@@ -218,8 +218,8 @@ test("a local storage is copied, resumed and compared", async () => {
     assert.equal((await client("put", env.R2_BUCKET, "gen/copied/2-1.webp", "picture 2")).status, 0);
     assert.deepEqual(await copy(), { status: 0, stderr: "",
       stdout: "copied 5 (42 bytes), already there 1, different 0\nthere 6, missing 0, different 0\n" });
-    assert.equal((await client("get", env.R2_BUCKET, "gen/copied/4-1.webp")).stdout, "image/webp private, max-age=300 picture 4");
-    assert.equal((await client("get", env.R2_UPLOAD_BUCKET, "uploads/1/a")).stdout, "application/octet-stream no-store upload");
+    assert.match((await client("get", env.R2_BUCKET, "gen/copied/4-1.webp")).stdout, /^image\/webp .* picture 4$/);
+    assert.match((await client("get", env.R2_UPLOAD_BUCKET, "uploads/1/a")).stdout, /^application\/octet-stream .* upload$/);
     assert.equal((await client("put", env.R2_BUCKET, "gen/copied/3-1.webp", "picture x")).status, 0);
     const changed = await copy();
     assert.equal(changed.status, 1);

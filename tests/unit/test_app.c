@@ -170,6 +170,7 @@ static const struct {
     {CGI("REQUEST_METHOD=PUT", "REQUEST_URI=/notes"), NULL, 405, "Allow: GET, HEAD, POST\r\n", "method_not_allowed"},
     {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes"), NULL, 200, "Cache-Control: no-store\r\n",
 	"\"limit\":20,\"q\":null"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/inside"), NULL, 200, "\r\nX-Cache-Control: private, max-age=300\r\n", ""},
     {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=100&q=a+b%26"), NULL, 200, "", "\"limit\":100,\"q\":\"a b&\""},
     {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=101"), NULL, 400, "", "{\"pointer\":\"limit\""},
     {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=0"), NULL, 400, "", "from 1 to 100"},
