@@ -8,6 +8,7 @@
 #include "crew.h"
 #include "deliver.h"
 #include "feature/job.h"
+#include "references.h"
 #include "service/db.h"
 #include "worker.h"
 
@@ -94,8 +95,34 @@ record_call(struct run *run, int64_t call, const char *state, const char *vendor
 	return held ? ENDING_NONE : ENDING_DROP;
 }
 
+struct references {
+	const struct provider_reference *items;
+	size_t count;
+};
+
+static enum ending
+read_references(struct run *run, struct arena *arena, struct references *ret_references)
+{
+	switch (references_read(run->hand, run->job, arena, &ret_references->items, &ret_references->count)) {
+	case REFERENCES_READY:
+		return ENDING_NONE;
+	case REFERENCES_EXPIRED:
+		return finish_with(run, "reference_expired", "reference_gone");
+	case REFERENCES_AWAY:
+		run->code = "internal";
+		run->reason = "reference_unreadable";
+		return ENDING_LATER;
+	case REFERENCES_FAILED:
+		break;
+	case REFERENCES_LOST:
+		return ENDING_DROP;
+	}
+	return finish_with(run, "internal", "reference_unreadable");
+}
+
 static void
-ask_provider(struct run *run, struct arena *arena, int count, struct provider_answer *ret_answer)
+ask_provider(struct run *run, struct arena *arena, const struct references *references, int count,
+    struct provider_answer *ret_answer)
 {
 	const struct job *job = run->job;
 	struct provider_request request = {
@@ -106,6 +133,8 @@ ask_provider(struct run *run, struct arena *arena, int count, struct provider_an
 	    .aspect_ratio = job->aspect_ratio,
 	    .count = count,
 	    .seed = job->seed,
+	    .references = references->items,
+	    .reference_count = references->count,
 	    .deadline_ms = job->deadline_at - job_clock(),
 	    .cancel = run->hand->cancel,
 	};
@@ -186,12 +215,15 @@ run_call(struct run *run)
 {
 	AUTO_ARENA arena = arena_new();
 	struct provider_answer answer;
+	struct references references;
 	int64_t call;
 	int count = pictures_in_a_row(run);
-	enum ending ending = start_call(run, count, &call);
+	enum ending ending = read_references(run, arena, &references);
+	if (ending == ENDING_NONE)
+		ending = start_call(run, count, &call);
 	if (ending != ENDING_NONE)
 		return ending;
-	ask_provider(run, arena, count, &answer);
+	ask_provider(run, arena, &references, count, &answer);
 	if (answer.outcome == PROVIDER_OK)
 		ending = deliver(run, &answer, count);
 	else
@@ -212,8 +244,6 @@ static enum ending
 run_calls(struct run *run)
 {
 	struct job *job = run->job;
-	if (job->wants_references)
-		return finish_with(run, "reference_expired", "references_unsupported");
 	while (run->done < job->missing_count) {
 		if (hand_lost(run->hand))
 			return ENDING_DROP;
