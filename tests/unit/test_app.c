@@ -92,7 +92,18 @@ take_raw(struct app *app, struct request *request, struct response *response)
 	return PROBLEM_NONE;
 }
 
+static enum problem
+leave_to_nginx(struct app *app, struct request *request, struct response *response)
+{
+	(void)app;
+	(void)request;
+	response->cache_control = "private, max-age=300";
+	response_header(response, "X-Accel-Redirect", "/_inside");
+	return PROBLEM_NONE;
+}
+
 static const struct route routes[] = {
+    {.method = "GET", .path = "/inside", .run = leave_to_nginx},
     {.method = "POST", .path = "/raw", .body = BODY_RAW, .body_max = 8, .run = take_raw},
     {.method = "GET", .path = "/items/{id}", .run = echo_parameter},
     {.method = "GET", .path = "/files/{key...}", .run = echo_parameter},
