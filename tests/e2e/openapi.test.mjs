@@ -7,7 +7,7 @@ import path from "node:path";
 import { env, execute, request } from "./harness.mjs";
 import { assertDescribed, call, description, faults, refused, resolve } from "./contract.mjs";
 
-const PROGRAMS = ["generate", "history", "account", "files"];
+const PROGRAMS = ["generate", "history", "account", "share", "upload", "files"];
 const source = (name) => readFileSync(new URL(`../../${name}`, import.meta.url), "utf8");
 
 function* nodes(node, trail = "#") {
@@ -126,7 +126,7 @@ test("the programs' routes are the described paths", () => {
 });
 
 test("nginx sends every route to its program, and nothing else", () => {
-  const locations = [...source("nginx/routes.conf").matchAll(/location (= )?(\S+) { fastcgi_pass unix:@SOCKETS@\/([\w-]+)\.sock; }/g)]
+  const locations = [...source("nginx/routes.conf").matchAll(/location (= )?(\S+) { fastcgi_pass unix:@SOCKETS@\/([\w-]+)\.sock;[^}]*}/g)]
     .map(([, exact, prefix, program]) => ({ exact: Boolean(exact), prefix, program }));
   assert.ok(locations.length >= PROGRAMS.length);
   const programOf = (target) =>
