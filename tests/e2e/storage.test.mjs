@@ -1,6 +1,8 @@
 // Pictures in R2, or here in Swift: how they get there and how nginx serves them.
 import assert from "node:assert/strict";
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, before, test } from "node:test";
@@ -168,11 +170,15 @@ test("whatever the storage refuses is storage_unavailable, in both languages", a
 test("storage that hangs is given up, and nothing else waits for it", async () => {
   await door({ mode: "hang" });
   const start = Date.now();
-  const hanging = unavailable(image.url);
+  const hanging = unavailable(image.url), listing = ctl("storage", "copy", "r2", "file:/tmp");
   assert.equal((await call(null, "GET", "/api/models")).status, 200);
   assert.equal((await call(null, "GET", image.thumbnail_url)).status, 200);
   await hanging;
   assert.ok(Date.now() - start < 25_000);
+  const { status, stderr } = await listing;
+  assert.equal(status, 2);
+  assert.match(stderr, /storage_unavailable/);
+  assert.ok(Date.now() - start < 60_000);
 });
 
 test("an answer that breaks off is not taken for a whole one", async () => {
@@ -230,6 +236,49 @@ test("a local storage is copied, resumed and compared", async () => {
     assert.equal(back.status, 0, back.stderr);
     assert.equal(readFileSync(path.join(folder, "gen", "copied", "3-1.webp"), "utf8"), "picture x");
     for (const args of [["r2"], ["r2", "nowhere"], ["file", "r2"], ["r2", "r2", "--now"]]) assert.equal((await ctl("storage", "copy", ...args)).status, 2);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
+test("with STORAGE_LINKS=direct a link is the storage's own", async () => {
+  const socket = path.join(env.home, "sockets", "generate.sock");
+  const made = await picture("direct");
+  const generate = spawn(path.join(env.home, "cgi-bin", "generate"), ["--socket", `${socket}.direct`, "--processes", "1"],
+    { env: { ...process.env, ...env, STORAGE_LINKS: "direct" }, stdio: "inherit" });
+  try {
+    await waitFor(() => existsSync(`${socket}.direct`), { what: "another generate" });
+    renameSync(socket, `${socket}.away`);
+    renameSync(`${socket}.direct`, socket);
+    const { json } = await waitFor(async () => {
+      const answer = await request("GET", `/api/generate/${made.id}`, { headers: { Authorization: `Bearer ${owner.token}` } });
+      return answer.status === 200 && answer;
+    });
+    const { url, thumbnail_url } = json.images[0];
+    for (const link of [url, thumbnail_url]) {
+      assert.ok(link.startsWith(`${env.R2_ENDPOINT}/${env.R2_BUCKET}/gen/`), link);
+      assert.match(link, /&X-Amz-Date=\d{8}T\d\d0000Z&X-Amz-Expires=7200&/);
+      assert.equal((await fetch(link)).status, 200);
+      assert.equal((await fetch(link.replace(/.$/, (c) => (c === "0" ? "1" : "0")))).status, 403);
+    }
+    assert.deepEqual(Buffer.from(await (await fetch(url)).arrayBuffer()), (await call(null, "GET", made.images[0].url)).bytes);
+  } finally {
+    if (existsSync(`${socket}.away`)) renameSync(`${socket}.away`, socket);
+    generate.kill("SIGTERM");
+    await once(generate, "exit");
+  }
+});
+
+test("nginx lets pages show pictures of the storage only when links are direct", async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), "shotai-nginx-"));
+  const policy = async (links) => {
+    const { status, stderr } = await execute(new URL("../../nginx/render", import.meta.url).pathname, [folder], { env: { ...process.env, ...env, STORAGE_LINKS: links } });
+    assert.equal(status, 0, stderr);
+    return readFileSync(path.join(folder, "headers.conf"), "utf8");
+  };
+  try {
+    assert.ok((await policy("direct")).includes(`img-src 'self' data: blob: ${env.R2_ENDPOINT};`));
+    assert.ok((await policy("proxy")).includes("img-src 'self' data: blob:;"));
   } finally {
     rmSync(folder, { recursive: true });
   }

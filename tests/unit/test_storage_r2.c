@@ -29,7 +29,7 @@
 #define REPLY(status, body) HEAD(status) "\r\n" body
 #define ERROR(status, code)                                                                                            \
 	REPLY(status, "<?xml version='1.0' encoding='UTF-8'?><Error><Code>" code "</Code><Message>m</Message></"       \
-										 "Error>")
+		      "Error>")
 #define OK REPLY("200 OK", "")
 #define LOST ""
 #define KEY "gen/0195f0c2/0-1.png"
