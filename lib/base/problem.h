@@ -25,10 +25,13 @@
 	    "Hiervoor is een account met een e-mailadres nodig")                                                       \
 	X(CLIENT_NOT_ALLOWED, 403, "client_not_allowed", "Other applications may not do this",                         \
 	    "Andere toepassingen mogen dit niet")                                                                      \
+	X(SHARING_REFUSED, 403, "sharing_refused", "This picture may not be shared",                                   \
+	    "Deze opname mag niet worden gedeeld")                                                                     \
 	X(NOT_FOUND, 404, "not_found", "Not found", "Niet gevonden")                                                   \
 	X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", "This method is not allowed here",                            \
 	    "Deze methode kan hier niet")                                                                              \
 	X(NOT_CANCELABLE, 409, "not_cancelable", "It is no longer queued", "De opname staat niet meer in de wachtrij") \
+	X(UNFINISHED, 409, "unfinished", "It is still being made", "De opname is nog niet klaar")                      \
 	X(IDEMPOTENCY_IN_PROGRESS, 409, "idempotency_in_progress", "The first request is still running",               \
 	    "Het eerste verzoek loopt nog")                                                                            \
 	X(TOO_LARGE, 413, "too_large", "Too large", "Te groot")                                                        \

@@ -17,6 +17,8 @@ static const struct {
     {"at most ", "ten hoogste "},
     {"is not one that a list gave", "komt niet uit een lijst"},
     {"must be en or nl", "moet en of nl zijn"},
+    {"there is no such picture", "deze opname is er niet"},
+    {"is shared often enough: at most ", "is vaak genoeg gedeeld: ten hoogste "},
 };
 
 static const char *
