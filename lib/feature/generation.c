@@ -7,14 +7,16 @@
 #include "feature/picture.h"
 #include "feature/refusal.h"
 
-enum { MODELS, ADMIT, GET, CANCEL, LIST };
+enum { MODELS, ADMIT, GET, CANCEL, LIST, FAVOURITE, DELETE };
 
 static const struct db_statement statements[] = {
     [MODELS] = {"select * from shotai.list_models()", true},
     [ADMIT] = {"select * from shotai.admit_generation($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", false},
     [GET] = {"select * from shotai.get_generation($1, $2)", true},
     [CANCEL] = {"select * from shotai.cancel_generation($1, $2, $3)", false},
-    [LIST] = {"select * from shotai.list_generations($1, $2, $3, $4)", true},
+    [LIST] = {"select * from shotai.list_generations($1, $2, $3, $4, $5, $6, $7)", true},
+    [FAVOURITE] = {"select * from shotai.set_favourite($1, $2, $3, $4)", true}, /* twice is once */
+    [DELETE] = {"select * from shotai.delete_generations($1, $2, $3, $4)", false},
 };
 
 static const char *const states[] = {"queued", "running", "succeeded", "partial", "failed", "canceled"};
@@ -121,7 +123,7 @@ write_members(struct call *call, const struct picture_signer *signer, const stru
 	write_error(call, db_text(rows, row, "error_code"));
 	size_t next = write_images(call, signer, rows, row);
 	text_json_bool(json, "favourite", db_boolean(rows, row, "favourite"));
-	text_json_raw(json, "shared", "[]");
+	text_json_raw(json, "shared", db_text(rows, row, "shared"));
 	text_json_raw(json, "queue_position", db_text(rows, row, "queue_position"));
 	text_json_raw(json, "estimated_wait_seconds", NULL);
 	text_json_string(json, "created_at", db_text(rows, row, "created_at"));
@@ -230,11 +232,51 @@ generation_cancel(struct call *call, const char *id)
 }
 
 enum problem
-generation_list(struct call *call, int64_t limit, const char *cursor, const char *status)
+generation_set_favourite(struct call *call, const char *id, bool favourite)
 {
-	const char *const parameters[] = {call->user->user_id, db_parameter(call->arena, limit), cursor, status};
+	const char *const parameters[] = {
+	    call->user->user_id, call->user->session_id, id, favourite ? "true" : "false"};
 	AUTO_DB_RESULT rows = NULL;
-	enum problem problem = refusal_call(call, &statements[LIST], parameters, 4, &rows);
+	enum problem problem = call_one(call, &statements[FAVOURITE], parameters, 4, &rows);
+	if (problem == PROBLEM_NONE)
+		text_json_close(call->json, '}');
+	return problem;
+}
+
+static enum problem delete (struct call *call, const char *const *ids, size_t count, bool all) {
+	const char *const parameters[] = {call->user->user_id, call->user->session_id,
+	    db_array(call->arena, ids, count), all ? "true" : "false"};
+	AUTO_DB_RESULT rows = NULL;
+	return refusal_call(call, &statements[DELETE], parameters, 4, &rows);
+}
+
+enum problem
+generation_delete(struct call *call, const char *id)
+{
+	return delete (call, &id, 1, true);
+}
+
+enum problem
+generation_delete_many(struct call *call, const struct body_list *ids)
+{
+	return delete (call, ids->items, ids->count, false);
+}
+
+enum problem
+generation_list(struct call *call, const struct generation_filter *filter)
+{
+	const char *const parameters[] = {
+	    call->user->user_id,
+	    db_parameter(call->arena, filter->limit),
+	    filter->cursor,
+	    filter->status,
+	    filter->words,
+	    filter->model,
+	    filter->favourite,
+	};
+	AUTO_DB_RESULT rows = NULL;
+	enum problem problem =
+	    refusal_call(call, &statements[LIST], parameters, sizeof parameters / sizeof parameters[0], &rows);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	AUTO_PICTURE_SIGNER signer;

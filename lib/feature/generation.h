@@ -38,8 +38,27 @@ struct generation_receipt {
 [[nodiscard]] enum problem generation_get(struct call *call, const char *id);
 /* Cancels while it is queued and writes {generation}; else PROBLEM_NOT_CANCELABLE. */
 [[nodiscard]] enum problem generation_cancel(struct call *call, const char *id);
-/* Writes a page of the history, newest first. cursor and status may be NULL. */
-[[nodiscard]] enum problem generation_list(struct call *call, int64_t limit, const char *cursor, const char *status);
+/* Marks or unmarks as a favourite and writes {generation}. */
+[[nodiscard]] enum problem generation_set_favourite(struct call *call, const char *id, bool favourite);
+
+/* What a page of the history shows; NULL: whatever. */
+struct generation_filter {
+	int64_t limit;
+	const char *cursor;
+	const char *status, *words, *model; /* words: all of them, each the beginning of one in the prompt */
+	const char *favourite;              /* "true" or "false" */
+};
+
+/* Writes a page of the history, newest first. */
+[[nodiscard]] enum problem generation_list(struct call *call, const struct generation_filter *filter);
+
+/*
+ * Deletes pictures, thumbnails, prompt and shares for good; the ledger stays.
+ * PROBLEM_UNFINISHED, and nothing is deleted, while one of them is queued or
+ * being made. Of many, those that are not there (any more) do not matter.
+ */
+[[nodiscard]] enum problem generation_delete(struct call *call, const char *id);
+[[nodiscard]] enum problem generation_delete_many(struct call *call, const struct body_list *ids);
 
 /* Whether text is one of {generation}'s states. */
 bool generation_is_status(const char *text);

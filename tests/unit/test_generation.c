@@ -25,12 +25,12 @@ static const struct claims person = {
 #define ROW(id, status, error, position, index, key, thumbnail)                                                        \
 	id, status, "model-a", "a \"lighthouse\"", "1:1", "2", NULL, "4", "2", error, "f", position, CREATED, NULL,    \
 	    NULL, index, key, thumbnail, key != NULL ? "64" : NULL, key != NULL ? "32" : NULL,                         \
-	    key != NULL ? "image/png" : NULL, "t"
+	    key != NULL ? "image/png" : NULL, "[\"a-slug\"]", "t"
 
 static struct db_result rows = {
     .columns = {"id", "status", "model", "prompt", "aspect_ratio", "count", "seed", "credits_charged",
 	"credits_refunded", "error_code", "favourite", "queue_position", "created_at", "started_at", "finished_at",
-	"image_index", "image_key", "thumbnail_key", "width", "height", "content_type", "more"},
+	"image_index", "image_key", "thumbnail_key", "width", "height", "content_type", "shared", "more"},
 };
 
 struct fixture {
@@ -78,7 +78,7 @@ a_queued_generation_is_written_whole(void **state)
 	assert_string_equal(fixture.json.data,
 	    "{\"id\":\"" FIRST "\",\"status\":\"queued\",\"model\":\"model-a\",\"prompt\":\"a \\\"lighthouse\\\"\","
 	    "\"aspect_ratio\":\"1:1\",\"count\":2,\"seed\":null,\"credits_charged\":4,\"credits_refunded\":2,"
-	    "\"error\":null,\"images\":[],\"favourite\":false,\"shared\":[],\"queue_position\":3,"
+	    "\"error\":null,\"images\":[],\"favourite\":false,\"shared\":[\"a-slug\"],\"queue_position\":3,"
 	    "\"estimated_wait_seconds\":null,\"created_at\":\"" CREATED "\",\"started_at\":null,\"finished_at\":null}");
 	assert_string_equal(fake_db.parameters[0], person.user_id);
 	assert_string_equal(fake_db.parameters[1], FIRST);
@@ -145,7 +145,7 @@ pages_group_sentencesby_generation(void **state)
 	struct db_result page = {.columns = {"id", "status", "model", "prompt", "aspect_ratio", "count", "seed",
 				     "credits_charged", "credits_refunded", "error_code", "favourite", "queue_position",
 				     "created_at", "started_at", "finished_at", "image_index", "image_key",
-				     "thumbnail_key", "width", "height", "content_type", "more", "cursor"}};
+				     "thumbnail_key", "width", "height", "content_type", "shared", "more", "cursor"}};
 	const char *const cells[] = {
 	    ROW(SECOND, "succeeded", NULL, NULL, "0", "gen/y/0-1", "gen/y/0-1.thumb"),
 	    "c2",
@@ -159,7 +159,13 @@ pages_group_sentencesby_generation(void **state)
 	page.cells = cells;
 	page.rows = 3;
 	fake_db.result = &page;
-	assert_int_equal(generation_list(&fixture.call, 2, "c3", "succeeded"), PROBLEM_NONE);
+	const struct generation_filter filter = {.limit = 2,
+	    .cursor = "c3",
+	    .status = "succeeded",
+	    .words = "red fox",
+	    .model = "model-a",
+	    .favourite = "true"};
+	assert_int_equal(generation_list(&fixture.call, &filter), PROBLEM_NONE);
 	AUTO_BODY_TREE tree = parse(&fixture);
 	const struct body_value *items = body_member(body_root(tree), "items");
 	assert_int_equal(body_count(items), 2);
@@ -171,15 +177,19 @@ pages_group_sentencesby_generation(void **state)
 	assert_string_equal(fake_db.parameters[1], "2");
 	assert_string_equal(fake_db.parameters[2], "c3");
 	assert_string_equal(fake_db.parameters[3], "succeeded");
+	assert_string_equal(fake_db.parameters[4], "red fox");
+	assert_string_equal(fake_db.parameters[5], "model-a");
+	assert_string_equal(fake_db.parameters[6], "true");
 	arena_free(fixture.arena);
 
 	fixture_open(&fixture, NULL, 0);
 	page.rows = 0;
 	fake_db.result = &page;
-	assert_int_equal(generation_list(&fixture.call, 2, NULL, NULL), PROBLEM_NONE);
+	assert_int_equal(generation_list(&fixture.call, &(struct generation_filter){.limit = 2}), PROBLEM_NONE);
 	assert_string_equal(fixture.json.data, "{\"items\":[],\"next_cursor\":null}");
 	assert_null(fake_db.parameters[2]);
-	assert_null(fake_db.parameters[3]);
+	for (size_t i = 3; i < 7; i++)
+		assert_null(fake_db.parameters[i]);
 	arena_free(fixture.arena);
 }
 
@@ -190,7 +200,7 @@ orders_carry_every_parameter(void **state)
 	struct db_result admitted = {
 	    .columns = {"id", "status", "model", "prompt", "aspect_ratio", "count", "seed", "credits_charged",
 		"credits_refunded", "error_code", "favourite", "queue_position", "created_at", "started_at",
-		"finished_at", "image_index", "image_key", "thumbnail_key", "width", "height", "content_type",
+		"finished_at", "image_index", "image_key", "thumbnail_key", "width", "height", "content_type", "shared",
 		"replayed", "balance"}};
 	const char *const cells[] = {ROW(FIRST, "queued", NULL, "1", NULL, NULL, NULL), "46"};
 	const char *uploads[] = {FIRST, SECOND};
@@ -249,7 +259,11 @@ refusals_pass_through(void **state)
 	assert_string_equal(fake_db.parameters[1], person.session_id);
 	fake_db.problem = PROBLEM_NOT_FOUND;
 	assert_int_equal(generation_get(&fixture.call, FIRST), PROBLEM_NOT_FOUND);
-	assert_int_equal(generation_list(&fixture.call, 20, NULL, NULL), PROBLEM_NOT_FOUND);
+	assert_int_equal(generation_list(&fixture.call, &(struct generation_filter){.limit = 20}), PROBLEM_NOT_FOUND);
+	assert_int_equal(generation_set_favourite(&fixture.call, FIRST, true), PROBLEM_NOT_FOUND);
+	fake_db.problem = PROBLEM_UNFINISHED;
+	assert_int_equal(generation_delete(&fixture.call, FIRST), PROBLEM_UNFINISHED);
+	fake_db.problem = PROBLEM_NOT_FOUND;
 	assert_int_equal(generation_models(&fixture.call), PROBLEM_NOT_FOUND);
 	assert_int_equal(fixture.json.len, 0);
 	arena_free(fixture.arena);
@@ -322,6 +336,41 @@ models_are_written(void **state)
 }
 
 static void
+one_is_deleted_or_many(void **state)
+{
+	(void)state;
+	const char *ids[] = {FIRST, SECOND};
+	struct body_list list = {.items = ids, .count = 2};
+	struct fixture fixture;
+	fixture_open(&fixture, NULL, 0);
+	assert_int_equal(generation_delete(&fixture.call, FIRST), PROBLEM_NONE);
+	assert_string_equal(fake_db.parameters[0], person.user_id);
+	assert_string_equal(fake_db.parameters[1], person.session_id);
+	assert_string_equal(fake_db.parameters[2], "{\"" FIRST "\"}");
+	assert_string_equal(fake_db.parameters[3], "true");
+	assert_int_equal(generation_delete_many(&fixture.call, &list), PROBLEM_NONE);
+	assert_string_equal(fake_db.parameters[2], "{\"" FIRST "\",\"" SECOND "\"}");
+	assert_string_equal(fake_db.parameters[3], "false");
+	assert_int_equal(fixture.json.len, 0);
+	arena_free(fixture.arena);
+}
+
+static void
+favourites_are_written_back(void **state)
+{
+	(void)state;
+	const char *const cells[] = {ROW(FIRST, "succeeded", NULL, NULL, NULL, NULL, NULL)};
+	struct fixture fixture;
+	fixture_open(&fixture, cells, 1);
+	assert_int_equal(generation_set_favourite(&fixture.call, FIRST, false), PROBLEM_NONE);
+	assert_string_equal(fake_db.parameters[2], FIRST);
+	assert_string_equal(fake_db.parameters[3], "false");
+	AUTO_BODY_TREE tree = parse(&fixture);
+	assert_string_equal(body_string(body_member(body_root(tree), "id")), FIRST);
+	arena_free(fixture.arena);
+}
+
+static void
 states_are_a_closed_list(void **state)
 {
 	(void)state;
@@ -345,6 +394,8 @@ main(void)
 	    cmocka_unit_test(refusals_pass_through),
 	    cmocka_unit_test(refusals_speak_the_readers_language),
 	    cmocka_unit_test(models_are_written),
+	    cmocka_unit_test(one_is_deleted_or_many),
+	    cmocka_unit_test(favourites_are_written_back),
 	    cmocka_unit_test(states_are_a_closed_list),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
