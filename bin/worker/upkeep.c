@@ -6,6 +6,7 @@
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "feature/disposal.h"
 #include "feature/job.h"
 #include "service/db.h"
 #include "service/http.h"
@@ -70,6 +71,25 @@ sweep_objects(struct upkeep *upkeep)
 		char number[24];
 		snprintf(number, sizeof(number), "%lld", (long long)deleted);
 		log_event(LOG_INFO, "swept", "what", "objects", "count", number, NULL);
+	}
+	return problem;
+}
+
+/* The objects of what people deleted. */
+static enum problem
+dispose_objects(struct upkeep *upkeep)
+{
+	enum problem problem;
+	size_t count = 0, total = 0;
+	bool more = false;
+	do {
+		problem = disposal_round(upkeep->db, upkeep->worker->storage, &count, &more);
+		total += problem == PROBLEM_NONE ? count : 0;
+	} while (problem == PROBLEM_NONE && more && stop_level(&upkeep->worker->stop) == STOP_NOT);
+	if (total > 0) {
+		char number[24];
+		snprintf(number, sizeof(number), "%zu", total);
+		log_event(LOG_INFO, "deleted", "what", "objects", "count", number, NULL);
 	}
 	return problem;
 }
@@ -146,9 +166,10 @@ upkeep_run(void *context)
 		config_integer(worker->config, CONFIG_DATABASE_PREPARED) != 0),
 	    .http = http_new(),
 	};
-	int64_t users_at = 0;
+	int64_t users_at = 0, disposal_at = 0;
 	while (!stop_sleep(&worker->stop, STOP_DRAIN, job_random(TICK_MS / 2, TICK_MS))) {
 		chore(&upkeep, delete_users, &users_at, TICK_MS);
+		chore(&upkeep, dispose_objects, &disposal_at, TICK_MS);
 		chore(&upkeep, sweep_rows, &upkeep.sweep_at, SWEEP_MS);
 		chore(&upkeep, sweep_objects, &upkeep.objects_at, OBJECTS_MS);
 	}
