@@ -43,6 +43,27 @@ static const struct command commands[] = {
 	.run = ctl_credits_grant,
     },
     {
+	.name = "share list",
+	.usage = "[--all]",
+	.summary = "shares with open reports, the longest waiting first; --all: every share there is",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_share_list,
+    },
+    {
+	.name = "share take-down",
+	.usage = "SLUG --reason TEXT",
+	.summary = "take a share (its slug or address) off the air; its picture cannot be shared again",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_share_take_down,
+    },
+    {
+	.name = "share dismiss",
+	.usage = "SLUG --reason TEXT",
+	.summary = "close the reports of a share, which stays",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_share_dismiss,
+    },
+    {
 	.name = "storage copy",
 	.usage = "FROM TO [--dry-run]",
 	.summary =

@@ -109,9 +109,8 @@ grant_read(int argc, char **argv, struct grant *ret_grant)
 	return ret_grant->amount != NULL && ret_grant->reason != NULL && ret_grant->reason[0] != '\0';
 }
 
-/* Who types this, for the books: the login name, which is no customer's data. */
-static const char *
-operator_name(struct arena *arena)
+const char *
+ctl_operator(struct arena *arena)
 {
 	char name[64];
 	if (getlogin_r(name, sizeof name) == 0)
@@ -150,7 +149,7 @@ ctl_credits_grant(struct ctl *ctl, int argc, char **argv)
 	if (status != EXIT_DONE)
 		return status;
 	const char *const parameters[] = {user_id, db_parameter(ctl->arena, amount), "adjustment", grant.expires,
-	    grant.reason, operator_name(ctl->arena)};
+	    grant.reason, ctl_operator(ctl->arena)};
 	AUTO_DB_RESULT result = NULL;
 	struct db_refusal refusal = {0};
 	enum problem problem =

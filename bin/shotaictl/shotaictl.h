@@ -38,6 +38,9 @@ enum exit_status ctl_audit(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_status(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_credits_grant(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_storage_copy(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_share_list(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_share_take_down(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_share_dismiss(struct ctl *ctl, int argc, char **argv);
 
 /* One line on stderr; gives EXIT_FAILED. */
 enum exit_status ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -47,6 +50,9 @@ enum exit_status ctl_refuse(const char *what, enum problem problem);
 /* Of the options --NAME VALUE: the value of argv[*index], *index moved past it; NULL when argv[*index] is not --name
  * or lacks its value. */
 const char *ctl_option(int argc, char **argv, int *index, const char *name);
+
+/* Who types this, for the books: the login name, which is no customer's data. */
+const char *ctl_operator(struct arena *arena);
 
 /* The id of a person given as a UUID or an e-mail address. */
 enum exit_status ctl_find_user(struct ctl *ctl, const char *user, const char **ret_user_id);
