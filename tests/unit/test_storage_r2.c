@@ -307,7 +307,8 @@ static void
 a_server_without_conditions_is_used_without(void **state)
 {
 	(void)state;
-	START(ERROR("501 Not Implemented", "NotImplemented"), OK, OK, ERROR("501 Not Implemented", "NotImplemented"));
+	START(
+	    ERROR("501 Not Implemented", "NotImplemented"), OK, OK, ERROR("501 Not Implemented", "NotImplemented"), OK);
 	assert_int_equal(put(KEY, "picture"), PROBLEM_NONE);
 	assert_int_equal(put(KEY, "picture"), PROBLEM_NONE);
 	assert_int_equal(put(KEY, "picture"), PROBLEM_STORAGE_UNAVAILABLE);
