@@ -8,7 +8,7 @@
 #define LIMIT_MAX 100
 #define LIMIT_DEFAULT 20
 #define DELETED_MAX 100
-#define WORDS_MAX 200 /* bytes, as is the next */
+#define WORDS_MAX 200 /* code points, as is the next */
 #define MODEL_MAX 100
 
 struct mark_body {
@@ -32,7 +32,16 @@ static const struct body_field delete_fields[] = {
 	.offset = offsetof(struct delete_body, ids)},
 };
 
-/* A filter's text of at most max bytes; an empty one is none. */
+static size_t
+code_points(const char *text)
+{
+	size_t count = 0;
+	for (; *text != '\0'; text++)
+		count += ((unsigned char)*text & 0xc0) != 0x80;
+	return count;
+}
+
+/* A filter's text of at most max code points; an empty one is none. */
 static enum problem
 read_text(struct request *request, struct response *response, const char *name, size_t max, const char **ret_text)
 {
@@ -40,7 +49,7 @@ read_text(struct request *request, struct response *response, const char *name, 
 	enum problem problem = request_query(request, response, name, &text);
 	if (problem != PROBLEM_NONE)
 		return problem;
-	if (text != NULL && strlen(text) > max)
+	if (text != NULL && code_points(text) > max)
 		return response_invalid(
 		    response, name, request->language == LANGUAGE_NL ? "is te lang" : "is too long");
 	*ret_text = text != NULL && text[strspn(text, " ")] != '\0' ? text : NULL;

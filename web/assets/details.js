@@ -3,12 +3,13 @@
 import { byId, element } from './dom.js';
 import { writeDraft } from './draft.js';
 import { durationOf, fileName, frameNumber } from './film.js';
+import { isFinal } from './follow.js';
 import { credits, moment, number, seconds, t } from './language.js';
 import { generationErrorText } from './problem.js';
 
 const DESK = matchMedia('(min-width: 60rem)');
 
-export function createDetails({ names, onClose, onStale }) {
+export function createDetails({ names, onClose, onStale, onShare, onFavourite, onDelete }) {
   const dialog = byId('details');
   const body = byId('details-body');
   let shown = null;
@@ -25,7 +26,7 @@ export function createDetails({ names, onClose, onStale }) {
   dialog.addEventListener('cancel', (event) => { event.preventDefault(); onClose(); });
   dialog.addEventListener('click', (event) => { if (event.target === dialog) onClose(); });
   addEventListener('keydown', (event) => {
-    if (event.key === 'Escape' && dialog.open && DESK.matches) onClose();
+    if (event.key === 'Escape' && dialog.open && DESK.matches && !document.querySelector('dialog:modal')) onClose();
   });
   DESK.addEventListener('change', () => { if (shown) place(); });
 
@@ -36,7 +37,7 @@ export function createDetails({ names, onClose, onStale }) {
       if (!shown) opener = document.activeElement;
       shown = generation;
       document.documentElement.dataset.details = '';
-      body.replaceChildren(...content(generation, index, { names, onStale }));
+      body.replaceChildren(...content(generation, index, { names, onStale, onShare, onFavourite, onDelete }));
       place();
       if (fresh) {
         dialog.scrollTop = 0;
@@ -53,7 +54,7 @@ export function createDetails({ names, onClose, onStale }) {
   };
 }
 
-function content(generation, index, { names, onStale }) {
+function content(generation, index, { names, onStale, ...does }) {
   const image = generation.images.find((candidate) => candidate.index === index) ?? generation.images[0] ?? null;
   return [
     image && large(generation, image, onStale),
@@ -61,7 +62,7 @@ function content(generation, index, { names, onStale }) {
     generation.error && element('p', { class: 'reason' }, generationErrorText(generation.error)),
     element('h3', { class: 'edge' }, t('details.prompt')),
     element('p', { class: 'prompt', 'data-testid': 'details-prompt' }, generation.prompt),
-    actions(generation, image),
+    actions(generation, image, does),
     facts(generation, image, names),
   ].filter(Boolean);
 }
@@ -99,7 +100,9 @@ function facts(generation, image, names) {
     element('dt', {}, t(key)), element('dd', {}, value))));
 }
 
-function actions(generation, current) {
+const button = (key, onClick, attributes = {}) => element('button', { type: 'button', class: 'button', onclick: onClick, ...attributes }, t(key));
+
+function actions(generation, current, { onShare, onFavourite, onDelete }) {
   const again = element('a', { class: 'button', href: '/', 'data-testid': 'again' }, t('details.again'));
   again.addEventListener('click', () => writeDraft({
     prompt: generation.prompt, model: generation.model, aspect_ratio: generation.aspect_ratio, count: generation.count,
@@ -108,5 +111,11 @@ function actions(generation, current) {
   const downloads = generation.images.map((image) => element('a', {
     class: image === current ? 'button primary' : 'button', href: image.url, download: fileName(generation, image), 'data-testid': 'download',
   }, several ? t('details.download', { n: frameNumber(image.index) }) : t('details.downloadOne')));
-  return element('div', { class: 'actions' }, downloads, again);
+  const { favourite } = generation;
+  return element('div', { class: 'actions' }, downloads,
+    current && button('details.share', () => onShare(generation, current), { 'data-testid': 'share' }),
+    button(favourite ? 'details.unfavourite' : 'details.favourite', (event) => onFavourite(generation, !favourite, event.currentTarget),
+      { 'aria-pressed': String(favourite), 'data-testid': 'favourite' }),
+    again,
+    isFinal(generation) && button('details.delete', () => onDelete([generation]), { class: 'quiet delete', 'data-testid': 'delete' }));
 }

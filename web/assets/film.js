@@ -50,7 +50,8 @@ export function fileName(generation, image) {
 /**
  * options: live (a picture that arrives develops instead of being there at once), thumbnail (the small picture will do),
  * linked (frames still being made lead to their details too), missing (how many frames one fogged frame stands for), stamp
- * (edge print instead of the frame number), onStale (called when a picture's address has expired).
+ * (edge print instead of the frame number), isShared (whether a frame has links, given generation and index), onStale
+ * (called when a picture's address has expired).
  */
 export function createFrame(generation, index, options = {}) {
   const shot = element('div', { class: 'shot' });
@@ -64,7 +65,7 @@ export function createFrame(generation, index, options = {}) {
     const state = frameState(next, index);
     shot.style.aspectRatio = String(ratioOf(next));
     left.textContent = options.stamp ?? frameNumber(index);
-    right.replaceChildren(...edgePrint(next, state));
+    right.replaceChildren(...marks(next, index, state, options), ...edgePrint(next, state));
     const wanted = `${state.status} ${state.image?.url ?? next.error?.code ?? ''}`;
     if (wanted === shown) return;
     const developing = shown !== null && options.live && state.status === 'succeeded';
@@ -74,6 +75,13 @@ export function createFrame(generation, index, options = {}) {
   };
   update(generation);
   return { element: item, update, clock: right, isRunning: () => item.dataset.status === 'running' };
+}
+
+/** A star for shared, a heart for favourites. */
+function marks(generation, index, { status }, { isShared }) {
+  if (status !== 'succeeded') return [];
+  const mark = (sign, key) => element('span', { class: 'mark', title: t(key) }, element('span', { 'aria-hidden': 'true' }, `${sign} `), element('span', { class: 'sr' }, `${t(key)} `));
+  return [generation.favourite && mark('\u2665', 'frame.favourite'), isShared?.(generation, index) && mark('\u2605', 'frame.shared')].filter(Boolean);
 }
 
 /** The seconds are the first to go where a frame is narrow. */

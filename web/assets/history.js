@@ -1,16 +1,20 @@
 // History: everything that was made, as one contact sheet in strips of a day; one frame at a time opens beside it.
 
 import { api, modelNames } from './api.js';
+import { askToDelete } from './delete-dialog.js';
 import { createDetails } from './details.js';
 import { byId, element, say } from './dom.js';
 import { createFrame, frameState } from './film.js';
+import { drawFilters, emptyText, wanted } from './filters.js';
 import { follow, isFinal } from './follow.js';
 import { count, credits, dayKey, dayName, t, time } from './language.js';
 import { problemText } from './problem.js';
+import { createSelection } from './selection.js';
+import { openShareDialog } from './share-dialog.js';
+import { isShared, learnPlaces } from './shares.js';
 import { refreshAccount, startShell } from './shell.js';
 
 const PAGE = 30;
-const STATUSES = ['queued', 'running', 'succeeded', 'partial', 'failed', 'canceled'];
 
 const items = new Map(); // id -> {generation, element}
 const days = new Map(); // day -> {strip, total, generations}
@@ -18,6 +22,7 @@ let cursor = null;
 let page = 0; // a number for each fresh sheet: answers that belong to an older one are dropped
 let leaving = new AbortController();
 let details = null;
+let selection = null;
 
 // --- the sheet -------------------------------------------------------------------------------------------------------
 
@@ -28,7 +33,7 @@ function dayOf(generation) {
     const total = element('span', {});
     byId('sheet').append(element('section', { class: 'day', 'data-testid': 'day' },
       element('h2', { class: 'edge' }, element('span', {}, dayName(generation.created_at)), total), strip));
-    days.set(key, { strip, total, generations: [] });
+    days.set(key, { key, strip, total, generations: [] });
   }
   return days.get(key);
 }
@@ -48,8 +53,21 @@ function framesOf(generation) {
   const shown = indexes.filter((index) => !isLost(index) || index === lost[0]);
   const stamp = (index) => (index === shown[0] ? time(generation.created_at) : undefined);
   return shown.map((index) => createFrame(generation, index, {
-    thumbnail: true, stamp: stamp(index), missing: lost.length, onStale: () => renew(generation.id), linked: true,
+    thumbnail: true, stamp: stamp(index), missing: lost.length, onStale: () => renew(generation.id), linked: true, isShared,
   }).element);
+}
+
+/** Takes a generation off the sheet, and its day when nothing is left of that. */
+function remove(id) {
+  const { generation, element: item } = items.get(id) ?? {};
+  if (!item) return;
+  const day = dayOf(generation);
+  item.remove();
+  items.delete(id);
+  day.generations.splice(day.generations.indexOf(id), 1);
+  if (day.generations.length > 0) return sumUp(day);
+  day.strip.closest('.day').remove();
+  days.delete(day.key);
 }
 
 function draw(generation) {
@@ -66,6 +84,7 @@ function draw(generation) {
   }
   sumUp(dayOf(generation));
   markChosen();
+  selection.draw();
 }
 
 async function watch(id) {
@@ -77,7 +96,7 @@ async function watch(id) {
 
 function update(generation) {
   if (items.has(generation.id)) draw(generation);
-  if (details.shows(generation.id)) openFromAddress();
+  if (details.shows(generation.id)) details.open(generation, addressed()?.index ?? 0);
 }
 
 /** Signed addresses of pictures run out after an hour or two: a page left open gets new ones, at most once a minute. */
@@ -91,25 +110,20 @@ async function renew(id) {
   } catch { /* the frame says that its picture cannot be loaded */ }
 }
 
-// --- pages and the filter ----------------------------------------------------------------------------------------------
-
-const wantedStatus = () => {
-  const status = new URLSearchParams(location.search).get('status');
-  return STATUSES.includes(status) ? status : '';
-};
+// --- pages ----------------------------------------------------------------------------------------------------------
 
 async function load() {
   const asked = page;
   const more = byId('more');
-  const query = new URLSearchParams({ limit: String(PAGE) });
+  const query = new URLSearchParams({ limit: String(PAGE), ...wanted() });
   if (cursor) query.set('cursor', cursor);
-  if (wantedStatus()) query.set('status', wantedStatus());
   more.disabled = true;
   more.textContent = t('common.loading');
   try {
     const { data } = await api('GET', `/api/history?${query}`);
     if (asked !== page) return;
     data.items.forEach(draw);
+    learnPlaces(data.items).then((known) => known.filter(({ id }) => items.has(id)).forEach(({ id }) => draw(items.get(id).generation)), () => { /* then these frames have no star */ });
     cursor = data.next_cursor;
     say(byId('message'), '');
     showEnd();
@@ -133,10 +147,11 @@ function showEnd() {
   byId('more').hidden = cursor === null;
   byId('end').hidden = cursor !== null || empty;
   byId('empty').hidden = !empty;
-  if (empty) byId('empty-text').textContent = t(wantedStatus() ? 'history.emptyFilter' : 'history.empty');
+  if (empty) byId('empty-text').textContent = emptyText();
 }
 
 function startOver() {
+  selection.stop();
   leaving.abort();
   leaving = new AbortController();
   page += 1;
@@ -147,18 +162,6 @@ function startOver() {
   for (const id of ['empty', 'end', 'message']) byId(id).hidden = true;
   byId('more').hidden = false;
   return load();
-}
-
-function drawFilter() {
-  const current = wantedStatus();
-  byId('filter').append(...['', ...STATUSES].map((status) => element('label', { class: 'chip' },
-    element('input', { type: 'radio', name: 'status', value: status, checked: status === current, 'data-testid': `filter-${status || 'all'}` }),
-    element('span', {}, status ? t(`status.${status}`) : t('history.all')))));
-  byId('filter').addEventListener('change', ({ target }) => {
-    history.replaceState(null, '', target.value ? `/history?status=${target.value}` : '/history');
-    details.close();
-    startOver();
-  });
 }
 
 /** The button is real; reaching it by scrolling presses it, unless the last try failed. */
@@ -219,6 +222,43 @@ function walkWithArrows(event) {
   next.focus();
 }
 
+// --- what can be done with a frame --------------------------------------------------------------------------------------
+
+function shareFrame(generation, image) {
+  openShareDialog(generation, image, {
+    onChange(added, removed) {
+      const { shared, ...rest } = items.get(generation.id)?.generation ?? generation;
+      update({ ...rest, shared: [...shared.filter((slug) => !removed.includes(slug)), ...added] });
+    },
+  });
+}
+
+async function setFavourite(generation, favourite, button) {
+  button.disabled = true;
+  try {
+    const { data } = await api('PATCH', `/api/history/${generation.id}`, { body: { favourite } });
+    update(data);
+    byId('announcer').textContent = t(favourite ? 'details.favouriteDone' : 'details.unfavouriteDone');
+    document.querySelector('[data-testid="favourite"]')?.focus();
+  } catch (error) {
+    button.disabled = false;
+    say(byId('message'), problemText(error));
+  }
+}
+
+async function deleteSome(generations) {
+  if (generations.length === 0) return [];
+  const gone = await askToDelete(generations);
+  if (gone.some((id) => details.shows(id))) closeDetails();
+  gone.forEach(remove);
+  if (gone.length > 0) {
+    byId('announcer').textContent = count('delete.done', gone.length);
+    if (items.size === 0 && cursor !== null) load();
+    else showEnd();
+  }
+  return gone;
+}
+
 async function start() {
   try {
     await startShell({ needsAccount: true });
@@ -226,11 +266,12 @@ async function start() {
     byId('more').hidden = true;
     return say(byId('message'), `${t('history.failed')} ${problemText(error)}`);
   }
-  details = createDetails({ names: await modelNames(), onClose: closeDetails, onStale: renew });
+  details = createDetails({ names: await modelNames(), onClose: closeDetails, onStale: renew, onShare: shareFrame, onFavourite: setFavourite, onDelete: deleteSome });
+  selection = createSelection(items, { onDelete: deleteSome });
   addEventListener('hashchange', openFromAddress);
   addEventListener('popstate', openFromAddress);
   addEventListener('keydown', walkWithArrows);
-  drawFilter();
+  drawFilters({ onChange: () => { details.close(); startOver(); } });
   await startOver();
   loadWhileScrolling();
   openFromAddress();
