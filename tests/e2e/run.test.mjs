@@ -13,7 +13,7 @@ import {
 } from "./harness.mjs";
 
 const source = new URL("../../", import.meta.url);
-const programs = ["generate", "history", "account", "files"];
+const programs = ["generate", "history", "account", "share", "upload", "files"];
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const healthy = async (program, base = env.url) =>
