@@ -21,11 +21,11 @@ struct sections {
 static const struct template_value *
 find(const struct template_value *values, size_t count, const char *name, size_t len)
 {
-	for (size_t i = 0; i < count; i++)
-		if (strlen(values[i].name) == len && memcmp(values[i].name, name, len) == 0)
-			return &values[i];
-	assert(!"a template names a value that is not given");
-	return NULL;
+	size_t i = 0;
+	while (i < count && (strlen(values[i].name) != len || memcmp(values[i].name, name, len) != 0))
+		i++;
+	assert(i < count);
+	return &values[i];
 }
 
 static bool

@@ -1,13 +1,13 @@
 #include "feature/share_page.h"
 
-#include <stdlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "base/arena.h"
 #include "base/template.h"
 #include "base/text.h"
 #include "feature/share.h"
-#include "share_page_html.h" /* made from share_page.html */
+#include "feature/share_page_html.h" /* made from share_page.html */
 
 #define TITLE_MAX 70 /* code points of the prompt that a card shows as its title */
 #define ALT_MAX 400

@@ -86,8 +86,8 @@ what_is_no_slug(void **state)
 	(void)state;
 	static const char *const wrong[] = {"", "abc", "abcdefghijklmnopqrst-B", "abcdefghijklmnopqrst-AA",
 	    "abcdefghijklmnopqrst+A", "abcdefghijklmnopqrst/A", "abcdefghijklmnopqrst.A",
-	    "abcdefghijklmnopqrs\xc3\xa9"
-	    "A",
+	    ("abcdefghijklmnopqrs\xc3\xa9"
+	     "A"),
 	    "' or 1=1 --          A"};
 	struct fixture fixture;
 	struct share_view view;
