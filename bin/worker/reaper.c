@@ -25,6 +25,7 @@
 struct reaper {
 	struct worker *worker;
 	struct db *db;
+	bool failing; /* storage, at the last try */
 	int64_t sweep_at;
 };
 
@@ -34,25 +35,25 @@ ending(const struct reaper *reaper)
 	return stop_level(&reaper->worker->stop) >= STOP_END;
 }
 
-/* Deletes the objects of a batch and leaves in it those that are gone. */
+/* Deletes the objects of a batch and leaves in it those that are gone; the others go to ret_left. */
 static enum problem
-delete_objects(struct reaper *reaper, struct upload_batch *batch)
+delete_objects(struct reaper *reaper, struct arena *arena, struct upload_batch *batch, struct upload_batch *ret_left)
 {
 	struct storage *storage = reaper->worker->storage;
 	enum problem problem = storage_delete_many(storage, batch->keys, batch->count);
 	if (problem == PROBLEM_NONE)
 		return PROBLEM_NONE;
+	struct upload_batch left = {.ids = arena_array(arena, batch->count, sizeof(char *))};
 	size_t gone = 0;
-	int failures = 0;
-	for (size_t i = 0; i < batch->count && failures < FAILURES_MAX && !ending(reaper); i++) {
-		if (storage_delete(storage, batch->keys[i]) != PROBLEM_NONE) {
-			failures++;
-			continue;
-		}
-		batch->ids[gone] = batch->ids[i];
-		batch->keys[gone++] = batch->keys[i];
+	for (size_t i = 0; i < batch->count; i++) {
+		if (left.count >= FAILURES_MAX || ending(reaper) ||
+		    storage_delete(storage, batch->keys[i]) != PROBLEM_NONE)
+			left.ids[left.count++] = batch->ids[i];
+		else
+			batch->ids[gone++] = batch->ids[i];
 	}
 	batch->count = gone;
+	*ret_left = left;
 	return problem;
 }
 
@@ -70,18 +71,23 @@ bury(struct reaper *reaper, struct arena *arena, const struct upload_batch *batc
 	return problem;
 }
 
-/* One batch of what is due; *ret_more: there may be more. */
+/* One batch of what is due, of one object while storage fails; *ret_more: there may be more. */
 static enum problem
 reap(struct reaper *reaper, bool *ret_more)
 {
 	AUTO_ARENA arena = arena_new();
-	struct upload_batch batch = {0};
-	enum problem problem = upload_claim_due(reaper->db, arena, BATCH, &batch);
-	*ret_more = problem == PROBLEM_NONE && batch.count == BATCH;
+	struct upload_batch batch = {0}, left = {0};
+	size_t limit = reaper->failing ? 1 : BATCH;
+	enum problem problem = upload_claim_due(reaper->db, arena, limit, &batch);
+	*ret_more = problem == PROBLEM_NONE && batch.count == limit;
 	if (problem != PROBLEM_NONE || batch.count == 0)
 		return problem;
-	enum problem deleted = delete_objects(reaper, &batch);
+	enum problem deleted = delete_objects(reaper, arena, &batch, &left);
 	problem = bury(reaper, arena, &batch);
+	if (problem == PROBLEM_NONE && left.count > 0)
+		problem = upload_release(reaper->db, arena, &left);
+	reaper->failing = deleted != PROBLEM_NONE;
+	*ret_more = *ret_more && !reaper->failing;
 	return deleted != PROBLEM_NONE ? deleted : problem;
 }
 

@@ -8,7 +8,7 @@
 #include "feature/job.h"
 #include "feature/refusal.h"
 
-enum { ADMIT, CONFIRM, ABANDON, REMOVE, FINISH_REMOVAL, CLAIM_DUE, BURY, UNOWNED, PRUNE, REFERENCES };
+enum { ADMIT, CONFIRM, ABANDON, REMOVE, FINISH_REMOVAL, CLAIM_DUE, RELEASE, BURY, UNOWNED, PRUNE, REFERENCES };
 
 static const struct db_statement statements[] = {
     [ADMIT] = {"select * from shotai.admit_upload($1, $2, $3, $4, $5, $6)", false},
@@ -17,6 +17,7 @@ static const struct db_statement statements[] = {
     [REMOVE] = {"select * from shotai.remove_upload($1, $2, $3)", true},
     [FINISH_REMOVAL] = {"select * from shotai.finish_removal($1, $2)", true},
     [CLAIM_DUE] = {"select * from shotai.claim_due_uploads($1)", true},
+    [RELEASE] = {"select * from shotai.release_uploads($1)", true},
     [BURY] = {"select * from shotai.bury_uploads($1)", true},
     [UNOWNED] = {"select * from shotai.unowned_uploads($1, $2)", true},
     [PRUNE] = {"select * from shotai.prune_uploads()", true},
@@ -152,6 +153,14 @@ upload_claim_due(struct db *db, struct arena *arena, size_t limit, struct upload
 		    .keys = read_column(arena, rows, "key"),
 		    .count = db_rows(rows)};
 	return problem;
+}
+
+enum problem
+upload_release(struct db *db, struct arena *arena, const struct upload_batch *batch)
+{
+	AUTO_DB_RESULT rows = NULL;
+	return db_call(
+	    db, arena, &statements[RELEASE], PARAMETERS(db_array(arena, batch->ids, batch->count)), &rows, NULL);
 }
 
 enum problem

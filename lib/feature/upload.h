@@ -48,6 +48,8 @@ struct upload_batch {
 };
 [[nodiscard]] enum problem upload_claim_due(
     struct db *db, struct arena *arena, size_t limit, struct upload_batch *ret_batch);
+/* They could not be deleted now: whoever claims next gets them. */
+[[nodiscard]] enum problem upload_release(struct db *db, struct arena *arena, const struct upload_batch *batch);
 /* Their objects are gone. *ret_lag: the longest time that one outlived its end, in seconds. */
 [[nodiscard]] enum problem upload_bury(
     struct db *db, struct arena *arena, const struct upload_batch *batch, int64_t *ret_count, double *ret_lag);

@@ -203,7 +203,7 @@ begin
 		return;
 	end if;
 	update upload u
-	set expires_at = least(u.expires_at, clock_timestamp()), due_at = least(u.due_at, clock_timestamp() + interval '10 seconds')
+	set expires_at = least(u.expires_at, clock_timestamp()), due_at = least(u.due_at, clock_timestamp() + interval '5 seconds')
 	from account a
 	where u.id = p_id and u.deleted_at is null and u.stored_at is not null
 		and a.id = u.account and a.user_id = p_user_id and a.status <> 'closed'
@@ -246,7 +246,7 @@ end
 $$;
 grant execute on function shotai.finish_removal(uuid, uuid) to shotai_web;
 
--- Objects to delete now; each is offered again after a while until it is
+-- Objects to delete now; each is offered again after a few seconds until it is
 -- buried. Whatever is offered is out of use from here on.
 create or replace function shotai.claim_due_uploads(p_lim integer) returns table (id uuid, key text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
@@ -257,7 +257,7 @@ declare
 begin
 	return query
 	update upload u
-	set due_at = v_now + interval '10 seconds', expires_at = least(u.expires_at, v_now)
+	set due_at = v_now + interval '5 seconds', expires_at = least(u.expires_at, v_now)
 	where u.id = any (array(
 		select d.id from upload d
 		where d.deleted_at is null and d.due_at <= v_now
@@ -268,6 +268,17 @@ begin
 end
 $$;
 grant execute on function shotai.claim_due_uploads(integer) to shotai_worker;
+
+-- These could not be deleted: they are due at once, behind all others.
+create or replace function shotai.release_uploads(p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+begin
+	update upload u set due_at = clock_timestamp()
+	where u.id = any (p_ids) and u.deleted_at is null and u.expires_at <= clock_timestamp();
+end
+$$;
+grant execute on function shotai.release_uploads(uuid[]) to shotai_worker;
 
 -- Of these keys those whose objects no live row names. p_old: those among them
 -- that have been there longer than an upload may; if one has a row, it is due.

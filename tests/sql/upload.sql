@@ -158,8 +158,10 @@ select bag_eq($$ select id, key from shotai.claim_due_uploads(2) $$, format($$ v
 select bag_eq($$ select id, key from shotai.claim_due_uploads(10) $$, format($$ values (%L::uuid, %L::text) $$, :'old', :'k1'), 'then the rest');
 select is((select count(*)::integer from shotai.claim_due_uploads(10)), 0, 'nothing is offered twice at a time');
 select is(confirm('anna', :'writing'), 'storage_unavailable', 'what was offered is not confirmed any more');
-update shotai.upload set due_at = clock_timestamp() where id = :'old';
-select is((select count(*)::integer from shotai.claim_due_uploads(10)), 1, 'but again after a while');
+update shotai.upload set due_at = due_at - interval '5 seconds' where id = :'older';
+select is((select id from shotai.claim_due_uploads(10)), :'older'::uuid, 'but again after a while');
+select shotai.release_uploads(array[:'old', :'young']::uuid[]);
+select bag_eq($$ select id from shotai.claim_due_uploads(10) $$, format($$ values (%L::uuid) $$, :'old'), 'or when it is given back, which says nothing of what has not ended');
 select results_eq($$ select live, overdue, deleted_24h from shotai.upload_state() $$, $$ values (4::bigint, 3::bigint, 0::bigint) $$, 'the state');
 select ok(lag between 20 and 25, 'and how late it is') from shotai.upload_state();
 select ok(deleted = 3 and lag between 20 and 25, 'buried, with the worst lag') from shotai.bury_uploads(array[:'old', :'older', :'writing']::uuid[]);
