@@ -1,0 +1,539 @@
+-- Creem's REST API and, below it, the hooks for tests. Each function gets the id in the path (or null) and the body, or
+-- the query as an object of strings; it returns the answer or ends with refuse().
+
+-- spec: {"member": "string!"}, by the types of jsonb_typeof, ! where the member must be there. null counts as absent.
+create or replace function check_input(input jsonb, spec jsonb) returns void language plpgsql as $$
+declare
+	said text[] := '{}';
+	member text;
+	kind text;
+	given text;
+begin
+	for member, kind in select * from jsonb_each_text(spec) loop
+		given := coalesce(nullif(jsonb_typeof(input -> member), 'null'), 'absent');
+		if given = 'absent' and kind like '%!' then
+			said := said || (member || ' should not be empty');
+		end if;
+		if given <> rtrim(kind, '!') and (given <> 'absent' or kind like '%!') then
+			said := said || format('%s must be %s %s', member, case when kind ~ '^[aeiou]' then 'an' else 'a' end,
+				rtrim(kind, '!'));
+		end if;
+	end loop;
+	for member in select k from jsonb_object_keys(input) k where not spec ? k loop
+		said := said || format('property %s should not exist', member);
+	end loop;
+	if said <> '{}' then
+		perform refuse(400, variadic said);
+	end if;
+end
+$$;
+
+-- The member as a whole number within these bounds, whether it came as a number or as text; null when absent.
+create or replace function whole(input jsonb, member text, least_value bigint, greatest_value bigint) returns bigint
+language plpgsql as $$
+declare
+	given text := input ->> member;
+begin
+	if given is null then
+		return null;
+	elsif given !~ '^-?[0-9]{1,12}$' then
+		perform refuse(400, member || ' must be an integer number');
+	elsif given::bigint < least_value then
+		perform refuse(400, format('%s must not be less than %s', member, least_value));
+	elsif given::bigint > greatest_value then
+		perform refuse(400, format('%s must not be greater than %s', member, greatest_value));
+	end if;
+	return given::bigint;
+end
+$$;
+
+create or replace function one_of(input jsonb, member text, variadic allowed text[]) returns text language plpgsql as $$
+begin
+	if input ->> member is not null and not input ->> member = any (allowed) then
+		perform refuse(400, format('%s must be one of the following values: %s', member, array_to_string(allowed, ', ')));
+	end if;
+	return input ->> member;
+end
+$$;
+
+create or replace function list_json(items jsonb, total bigint, page bigint, size bigint) returns jsonb
+language sql immutable as $$
+	select jsonb_build_object('items', coalesce(items, '[]'), 'pagination', jsonb_build_object('total_records', total,
+		'total_pages', (total + size - 1) / size, 'current_page', page,
+		'next_page', case when page * size < total then page + 1 end, 'prev_page', case when page > 1 then page - 1 end))
+$$;
+
+-- All of it runs through here: name is a function below, path_id what stood in the path, url PUBLIC_URL.
+create or replace function call(name text, path_id text, input jsonb, url text, out status integer, out body text)
+language plpgsql as $$
+declare
+	answer jsonb;
+begin
+	perform set_config('sandbox_creem.url', url, true);
+	execute format('select sandbox_creem.%I($1, $2)', name) into answer using path_id, input;
+	status := 200;
+	body := answer::text;
+exception when sqlstate 'CR400' or sqlstate 'CR404' or sqlstate 'CR503' then
+	get stacked diagnostics body = message_text;
+	status := right(sqlstate, 3)::integer;
+end
+$$;
+
+create or replace function public_url() returns text language sql stable as $$
+	select current_setting('sandbox_creem.url')
+$$;
+
+-- Checkouts
+
+create or replace function api_checkout_create(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	p product;
+	c checkout;
+	code text := input ->> 'discount_code';
+	buyer jsonb := coalesce(input -> 'customer', '{}');
+begin
+	perform check_input(input, '{"product_id": "string!", "request_id": "string", "units": "number",
+		"custom_price": "number", "discount_code": "string", "affiliate_code": "string", "customer": "object",
+		"custom_fields": "array", "custom_field": "array", "success_url": "string", "metadata": "object"}');
+	perform check_input(buyer, '{"id": "string", "email": "string", "name": "string"}');
+	select * into p from product where id = input ->> 'product_id';
+	if p.id is null then
+		perform refuse(404, 'Product not found');
+	elsif p.status <> 'active' then
+		perform refuse(400, 'Product is not active');
+	elsif buyer ? 'id' and buyer ? 'email' then
+		perform refuse(400, 'customer: only one of id, email may be specified');
+	elsif buyer ? 'id' and not exists (select from customer where id = buyer ->> 'id') then
+		perform refuse(404, 'Customer not found');
+	elsif buyer ->> 'email' !~ '^[^@[:space:]]+@[^@[:space:]]+$' then
+		perform refuse(400, 'customer.email must be an email');
+	elsif input ->> 'success_url' !~ '^https?://[^[:space:][:cntrl:]]+$' then
+		perform refuse(400, 'success_url must be a URL address');
+	elsif input ? 'custom_price' and p.billing_type <> 'onetime' then
+		perform refuse(400, 'custom_price is only supported for one-time products');
+	elsif code !~ '^SANDBOX([1-9][0-9]?|100)$' then
+		perform refuse(400, 'Discount code is not valid');
+	elsif jsonb_array_length(coalesce(input -> 'custom_fields', '[]')) > 3 then
+		perform refuse(400, 'custom_fields must contain no more than 3 elements');
+	end if;
+	insert into checkout (id, product_id, request_id, units, custom_price, discount_percent, success_url, customer_id,
+			email, name, metadata, custom_fields, created_at)
+		values (new_id('ch'), p.id, input ->> 'request_id', coalesce(whole(input, 'units', 1, 1000000), 1),
+			whole(input, 'custom_price', 100, 99999999), coalesce(substr(code, 8)::integer, 0),
+			coalesce(input ->> 'success_url', p.default_success_url), buyer ->> 'id', buyer ->> 'email', buyer ->> 'name',
+			input -> 'metadata', coalesce(input -> 'custom_fields', '[]'), tick())
+		returning * into c;
+	return checkout_json(c, public_url());
+end
+$$;
+
+create or replace function api_checkout_get(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	c checkout;
+begin
+	perform check_input(input, '{"checkout_id": "string!"}');
+	select * into c from checkout where id = input ->> 'checkout_id';
+	if c.id is null then
+		perform refuse(404, 'Checkout not found');
+	end if;
+	return checkout_json(c, public_url());
+end
+$$;
+
+-- Products
+
+create or replace function product_search(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	page bigint := coalesce(whole(input, 'page_number', 1, 1000000), 1);
+	size bigint := coalesce(whole(input, 'page_size', 1, 100), 10);
+	wanted text := one_of(input, 'status', 'active', 'archived');
+begin
+	perform check_input(input, '{"page_number": "string", "page_size": "string", "status": "string"}');
+	return list_json((select jsonb_agg(product_json(p) order by p.created_at, p.id) from (select * from product
+			where status = coalesce(wanted, 'active') order by created_at, id limit size offset (page - 1) * size) p),
+		(select count(*) from product where status = coalesce(wanted, 'active')), page, size);
+end
+$$;
+
+create or replace function api_product_search(path_id text, input jsonb) returns jsonb language sql as $$
+	select product_search(path_id, input)
+$$;
+
+create or replace function api_product_get(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	p product;
+begin
+	if path_id is null then
+		perform check_input(input, '{"product_id": "string!"}');
+	end if;
+	select * into p from product where id = coalesce(path_id, input ->> 'product_id');
+	if p.id is null then
+		perform refuse(404, 'Product not found');
+	end if;
+	return product_json(p);
+end
+$$;
+
+create or replace function api_product_get_by_path(path_id text, input jsonb) returns jsonb language sql as $$
+	select api_product_get(path_id, input)
+$$;
+
+create or replace function check_product(input jsonb) returns void language plpgsql as $$
+declare
+	price bigint := whole(input, 'price', 0, 99999999);
+begin
+	perform check_input(input, '{"name": "string", "description": "string", "image_url": "string", "price": "number",
+		"currency": "string", "billing_type": "string", "billing_period": "string", "tax_mode": "string",
+		"tax_category": "string", "trial_period_days": "number", "trial_price": "number", "default_success_url": "string",
+		"custom_fields": "array", "abandoned_cart_recovery_enabled": "boolean"}');
+	perform one_of(input, 'currency', 'EUR', 'USD'), one_of(input, 'billing_type', 'recurring', 'onetime'),
+		one_of(input, 'billing_period', 'once', 'every-day', 'every-month', 'every-three-months', 'every-six-months',
+			'every-year'),
+		one_of(input, 'tax_mode', 'inclusive', 'exclusive'),
+		one_of(input, 'tax_category', 'saas', 'digital-goods-service', 'ebooks'),
+		whole(input, 'trial_period_days', 1, 3650), whole(input, 'trial_price', 0, 99999999);
+	if price between 1 and 99 then
+		perform refuse(400, 'price must be 0 or at least 100');
+	end if;
+end
+$$;
+
+create or replace function api_product_create(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	p product;
+	recurring boolean := input ->> 'billing_type' = 'recurring';
+	at timestamptz;
+begin
+	perform check_product(input);
+	perform check_input(input, (select jsonb_object_agg(k, jsonb_typeof(v)) from jsonb_each(input) e (k, v)
+			where jsonb_typeof(v) <> 'null')
+		|| '{"name": "string!", "description": "string!", "price": "number!", "currency": "string!",
+			"billing_type": "string!"}');
+	if recurring and coalesce(input ->> 'billing_period', 'once') = 'once' then
+		perform refuse(400, 'billing_period is required for recurring products');
+	elsif not recurring and (input ? 'trial_period_days' or input ? 'trial_price') then
+		perform refuse(400, 'trials are only supported for recurring products');
+	end if;
+	at := tick();
+	insert into product (id, name, description, image_url, price, currency, billing_type, billing_period, tax_mode,
+			tax_category, trial_period_days, trial_price, default_success_url, created_at, updated_at)
+		values (new_id('prod'), input ->> 'name', input ->> 'description', input ->> 'image_url',
+			(input ->> 'price')::bigint, input ->> 'currency', input ->> 'billing_type',
+			case when recurring then input ->> 'billing_period' else 'once' end,
+			coalesce(input ->> 'tax_mode', 'exclusive'), coalesce(input ->> 'tax_category', 'saas'),
+			(input ->> 'trial_period_days')::integer, (input ->> 'trial_price')::bigint, input ->> 'default_success_url',
+			at, at)
+		returning * into p;
+	return product_json(p);
+end
+$$;
+
+create or replace function api_product_update(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	p product;
+begin
+	perform check_product(input);
+	update product set name = coalesce(input ->> 'name', name), price = coalesce((input ->> 'price')::bigint, price),
+			description = coalesce(input ->> 'description', description), updated_at = tick()
+		where id = path_id returning * into p;
+	if p.id is null then
+		perform refuse(404, 'Product not found');
+	end if;
+	return product_json(p);
+end
+$$;
+
+create or replace function api_product_archive(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	p product;
+begin
+	update product set status = 'archived', updated_at = tick() where id = path_id returning * into p;
+	if p.id is null then
+		perform refuse(404, 'Product not found');
+	end if;
+	return product_json(p);
+end
+$$;
+
+-- Customers
+
+create or replace function api_customer_get(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	c customer;
+begin
+	perform check_input(input, '{"customer_id": "string", "email": "string"}');
+	if (input ? 'customer_id') = (input ? 'email') then
+		perform refuse(400, 'specify one of customer_id, email');
+	end if;
+	select * into c from customer where id = input ->> 'customer_id' or email = lower(input ->> 'email');
+	if c.id is null then
+		perform refuse(404, 'Customer not found');
+	end if;
+	return customer_json(c);
+end
+$$;
+
+create or replace function api_customer_billing(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	c customer;
+begin
+	perform check_input(input, '{"customer_id": "string!"}');
+	select * into c from customer where id = input ->> 'customer_id';
+	if c.id is null then
+		perform refuse(404, 'Customer not found');
+	end if;
+	return jsonb_build_object('customer_portal_link', public_url() || '/sandbox/creem/portal/' || c.portal_token);
+end
+$$;
+
+-- Subscriptions
+
+create or replace function subscription_list(of_customer text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	page bigint := coalesce(whole(input, 'page_number', 1, 1000000), 1);
+	size bigint := coalesce(whole(input, 'page_size', 1, 100), 10);
+begin
+	perform check_input(input, '{"page_number": "string", "page_size": "string"}');
+	return list_json((select jsonb_agg(subscription_json(s, false) order by s.created_at desc, s.id)
+			from (select * from subscription where customer_id = coalesce(of_customer, customer_id)
+				order by created_at desc, id limit size offset (page - 1) * size) s),
+		(select count(*) from subscription where customer_id = coalesce(of_customer, customer_id)), page, size);
+end
+$$;
+
+create or replace function api_subscription_search(path_id text, input jsonb) returns jsonb language sql as $$
+	select subscription_list(null, input)
+$$;
+
+create or replace function api_customer_subscriptions(path_id text, input jsonb) returns jsonb language sql as $$
+	select subscription_list(path_id, input)
+$$;
+
+create or replace function read_subscription(of_id text) returns jsonb language plpgsql as $$
+declare
+	s subscription;
+begin
+	select * into s from subscription where id = of_id;
+	if s.id is null then
+		perform refuse(404, 'Subscription not found');
+	end if;
+	return subscription_json(s, false);
+end
+$$;
+
+create or replace function api_subscription_get(path_id text, input jsonb) returns jsonb language plpgsql as $$
+begin
+	perform check_input(input, '{"subscription_id": "string!"}');
+	return read_subscription(input ->> 'subscription_id');
+end
+$$;
+
+-- Without a mode the store's setting counts; here it says immediate.
+create or replace function api_subscription_cancel(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	s subscription := get_subscription(path_id);
+	mode text := one_of(input, 'mode', 'immediate', 'scheduled');
+	then_do text := coalesce(one_of(input, 'onExecute', 'cancel', 'pause'), 'cancel');
+begin
+	perform check_input(input, '{"mode": "string", "onExecute": "string"}');
+	perform case when mode = 'scheduled' then cancel_later(s, then_do, '{}') else cancel(s, '{}') end;
+	return read_subscription(path_id);
+end
+$$;
+
+create or replace function api_subscription_pause(path_id text, input jsonb) returns jsonb language plpgsql as $$
+begin
+	perform check_input(input, '{}');
+	perform pause(get_subscription(path_id), '{}');
+	return read_subscription(path_id);
+end
+$$;
+
+create or replace function api_subscription_resume(path_id text, input jsonb) returns jsonb language plpgsql as $$
+begin
+	perform check_input(input, '{}');
+	perform resume(get_subscription(path_id), '{}');
+	return read_subscription(path_id);
+end
+$$;
+
+create or replace function update_behavior(input jsonb, standard text) returns text language sql as $$
+	select coalesce(one_of(input, 'update_behavior', 'proration-charge-immediately', 'proration-charge',
+		'proration-none'), standard)
+$$;
+
+create or replace function api_subscription_upgrade(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	s subscription := get_subscription(path_id);
+	behavior text := update_behavior(input, 'proration-charge-immediately');
+begin
+	perform check_input(input, '{"product_id": "string!", "update_behavior": "string"}');
+	perform change(s, input ->> 'product_id', s.units, behavior, '{}');
+	return read_subscription(path_id);
+end
+$$;
+
+-- A subscription here has one item; what is said about it counts.
+create or replace function api_subscription_update(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	s subscription := get_subscription(path_id);
+	item jsonb := coalesce(input -> 'items' -> 0, '{}');
+begin
+	perform check_input(input, '{"items": "array", "update_behavior": "string"}');
+	if jsonb_array_length(coalesce(input -> 'items', '[]')) > 1 then
+		perform refuse(400, 'a subscription of the sandbox has one item');
+	end if;
+	perform check_input(item, '{"id": "string", "product_id": "string", "price_id": "string", "units": "number"}');
+	if coalesce(item ->> 'id', s.item_id) <> s.item_id then
+		perform refuse(404, 'Subscription item not found');
+	end if;
+	perform change(s, coalesce(item ->> 'product_id', s.product_id), coalesce(whole(item, 'units', 1, 1000000),
+		s.units)::integer, update_behavior(input, 'proration-charge'), '{}');
+	return read_subscription(path_id);
+end
+$$;
+
+-- Transactions and refunds
+
+create or replace function api_transaction_get(path_id text, input jsonb) returns jsonb language plpgsql as $$
+begin
+	perform check_input(input, '{"transaction_id": "string!"}');
+	return transaction_json(get_transaction(input ->> 'transaction_id'));
+end
+$$;
+
+-- Newest first.
+create or replace function api_transaction_search(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	page bigint := coalesce(whole(input, 'page_number', 1, 1000000), 1);
+	size bigint := coalesce(whole(input, 'page_size', 1, 100), 10);
+	total bigint;
+	items jsonb;
+begin
+	perform check_input(input, '{"customer_id": "string", "order_id": "string", "product_id": "string",
+		"page_number": "string", "page_size": "string"}');
+	select count(*) into total from transaction t
+		where (input ->> 'customer_id' is null or t.customer_id = input ->> 'customer_id')
+			and (input ->> 'order_id' is null or t.order_id = input ->> 'order_id')
+			and (input ->> 'product_id' is null or t.product_id = input ->> 'product_id');
+	select jsonb_agg(transaction_json(t) order by t.created_at desc, t.id) into items from (
+		select * from transaction n
+		where (input ->> 'customer_id' is null or n.customer_id = input ->> 'customer_id')
+			and (input ->> 'order_id' is null or n.order_id = input ->> 'order_id')
+			and (input ->> 'product_id' is null or n.product_id = input ->> 'product_id')
+		order by n.created_at desc, n.id limit size offset (page - 1) * size) t;
+	return list_json(items, total, page, size);
+end
+$$;
+
+create or replace function api_refund_create(path_id text, input jsonb) returns jsonb language plpgsql as $$
+begin
+	perform check_input(input, '{"transaction_id": "string!"}');
+	perform give_back(get_transaction(input ->> 'transaction_id'), null, null, null, '{}');
+	return '{"status": "succeeded"}';
+end
+$$;
+
+-- Moderation. Nothing of a prompt is kept.
+
+create or replace function api_moderate(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	prompt text := input ->> 'prompt';
+begin
+	perform check_input(input, '{"prompt": "string!", "external_id": "string"}');
+	if prompt = '' then
+		perform refuse(400, 'prompt should not be empty');
+	elsif strpos(prompt, 'sandbox:moderation-down') > 0 then
+		perform refuse(503, 'Moderation is not available');
+	end if;
+	return jsonb_build_object('id', new_id('mod'), 'object', 'moderation', 'prompt', prompt, 'decision',
+			case when strpos(prompt, 'sandbox:deny') > 0 then 'deny' when strpos(prompt, 'sandbox:flag') > 0 then 'flag'
+				else 'allow' end, 'usage', '{"units": 1}'::jsonb)
+		|| case when input ->> 'external_id' is null then '{}'
+			else jsonb_build_object('external_id', input -> 'external_id') end;
+end
+$$;
+
+-- Hooks for tests
+
+-- One action on a checkout, subscription or transaction; answers the events, oldest first.
+create or replace function test_act(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	ids jsonb := act(path_id, input);
+begin
+	return jsonb_build_object('events', coalesce((select jsonb_agg(event_json(e) order by e.position) from event e
+		where ids ? e.id), '[]'));
+end
+$$;
+
+-- A refund that was pending has gone through; no event tells.
+create or replace function test_settle(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	r refund;
+begin
+	perform tick();
+	update refund set status = 'succeeded' where id = path_id and status in ('pending', 'requiresAction') returning * into r;
+	if r.id is null then
+		perform refuse(404, 'There is no such refund that waits');
+	end if;
+	perform settle_refund(get_transaction(r.transaction_id), r.amount);
+	return refund_json(r);
+end
+$$;
+
+-- The newest events whose body holds `about` (an id, a request_id, an address) and that are of `type`, newest first.
+create or replace function test_events(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	most bigint := coalesce(whole(input, 'limit', 1, 1000), 100);
+begin
+	perform check_input(input, '{"about": "string", "type": "string", "limit": "string"}');
+	return jsonb_build_object('items', coalesce((select jsonb_agg(event_json(e) order by e.position desc) from (
+		select * from event n where (input ->> 'about' is null or strpos(n.body, input ->> 'about') > 0)
+			and (input ->> 'type' is null or n.type = input ->> 'type')
+		order by n.position desc limit most) e), '[]'));
+end
+$$;
+
+create or replace function get_event(of_id text) returns event language plpgsql as $$
+declare
+	e event;
+begin
+	select * into e from event where id = of_id;
+	if e.id is null then
+		perform refuse(404, 'Event not found');
+	end if;
+	return e;
+end
+$$;
+
+create or replace function test_event(path_id text, input jsonb) returns jsonb language sql as $$
+	select event_json(get_event(path_id))
+$$;
+
+create or replace function redeliver(e event, to_port integer) returns void language sql as $$
+	insert into delivery (event_id, lane, port, due_at) values (e.id, e.lane, to_port, clock_timestamp())
+$$;
+
+-- Delivers an event (again), under the same id and with the same body.
+create or replace function test_redeliver(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	e event := get_event(path_id);
+begin
+	perform check_input(input, '{"port": "number"}');
+	perform redeliver(e, whole(input, 'port', 1, 65535)::integer);
+	return event_json(e);
+end
+$$;
+
+-- Any event, made up by the test: {"type", "object"} and send()'s how.
+create or replace function test_send(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	ids jsonb;
+begin
+	if jsonb_typeof(input -> 'type') is distinct from 'string' then
+		perform refuse(400, 'type must be a string');
+	end if;
+	ids := send(coalesce(input ->> 'lane', 'test'), happened(input ->> 'type', input -> 'object'), input);
+	return (select event_json(e) from event e where ids ? e.id order by e.position limit 1);
+end
+$$;
