@@ -34,7 +34,8 @@ $$;
 grant anon, authenticated, service_role to postgres;
 
 create schema if not exists auth authorization supabase_auth_admin;
-create schema if not exists sandbox_auth authorization supabase_auth_admin;
+drop schema if exists sandbox_auth cascade; -- functions only, made again below in the shape of this version
+create schema sandbox_auth authorization supabase_auth_admin;
 
 set role supabase_auth_admin;
 

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { AUDIT, STATUS, FIND_ACCOUNT, GRANT_CREDITS };
@@ -118,6 +119,19 @@ operator_name(struct arena *arena)
 	return arena_printf(arena, "uid %ld", (long)getuid());
 }
 
+static bool
+is_rfc3339(const char *text)
+{
+	struct tm when;
+	const char *zone = strptime(text, "%Y-%m-%dT%H:%M:%S", &when);
+	if (zone == NULL)
+		return false;
+	if (*zone == '.')
+		zone += 1 + strspn(zone + 1, "0123456789");
+	const char *end = strcmp(zone, "Z") == 0 ? zone + 1 : strptime(zone, "%z", &when);
+	return end != NULL && *end == '\0';
+}
+
 enum exit_status
 ctl_credits_grant(struct ctl *ctl, int argc, char **argv)
 {
@@ -129,6 +143,8 @@ ctl_credits_grant(struct ctl *ctl, int argc, char **argv)
 	long long amount = strtoll(grant.amount, &end, 10);
 	if (errno != 0 || *end != '\0' || amount < 1 || amount > GRANT_MAX)
 		return ctl_fail("credits grant: N is a whole number from 1 to %d", GRANT_MAX);
+	if (grant.expires != NULL && !is_rfc3339(grant.expires))
+		return ctl_fail("credits grant: --expires takes a time like 2030-01-31T12:00:00Z");
 	const char *user_id = NULL;
 	enum exit_status status = ctl_find_user(ctl, grant.user, &user_id);
 	if (status != EXIT_DONE)
@@ -136,9 +152,11 @@ ctl_credits_grant(struct ctl *ctl, int argc, char **argv)
 	const char *const parameters[] = {user_id, db_parameter(ctl->arena, amount), "adjustment", grant.expires,
 	    grant.reason, operator_name(ctl->arena)};
 	AUTO_DB_RESULT result = NULL;
-	enum problem problem = db_call(ctl->db, ctl->arena, &statements[GRANT_CREDITS], parameters, 6, &result, NULL);
+	struct db_refusal refusal = {0};
+	enum problem problem =
+	    db_call(ctl->db, ctl->arena, &statements[GRANT_CREDITS], parameters, 6, &result, &refusal);
 	if (problem != PROBLEM_NONE)
-		return ctl_refuse("credits grant", problem);
+		return ctl_refuse(refusal.extras != NULL ? refusal.extras : "credits grant", problem);
 	printf("granted %lld credits, balance %lld\n", amount, (long long)db_integer(result, 0, "balance"));
 	return EXIT_DONE;
 }

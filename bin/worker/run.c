@@ -1,11 +1,9 @@
 #include "run.h"
 
 #include <stdio.h>
-#include <string.h>
 
 #include "again.h"
 #include "base/arena.h"
-#include "base/body.h"
 #include "base/log.h"
 #include "crew.h"
 #include "deliver.h"
@@ -45,17 +43,6 @@ finish_with(struct run *run, const char *code, const char *reason)
 	run->code = code;
 	run->reason = reason;
 	return ENDING_FINISH;
-}
-
-static int
-pictures_per_call(const struct job *job)
-{
-	int64_t most = 0;
-	AUTO_BODY_TREE tree = job->options != NULL ? body_tree_parse(job->options, strlen(job->options)) : NULL;
-	if (tree == NULL || !body_integer(body_member(body_root(tree), "max_per_call"), &most) || most < 1 ||
-	    most > (int64_t)job->missing_count)
-		return (int)job->missing_count;
-	return (int)most;
 }
 
 /* A call that could not be made: away for as long as we cared to wait, or a bug. */
@@ -303,7 +290,7 @@ end_run(struct run *run, enum ending ending)
 void
 run_job(struct hand *hand, struct job *job)
 {
-	struct run run = {.hand = hand, .job = job, .per_call = pictures_per_call(job)};
+	struct run run = {.hand = hand, .job = job, .per_call = provider_pictures_per_call(job->adapter, job->options)};
 	deliver_init(&run.objects, job->arena, job->missing_count);
 	end_run(&run, run_calls(&run));
 }

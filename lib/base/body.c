@@ -1,212 +1,15 @@
 #include "base/body.h"
 
 #include <assert.h>
-#include <cjson/cJSON.h>
 #include <ctype.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
-#include "base/body_scan.h"
+#include "base/body_tree.h"
 #include "base/text.h"
 
 #define ERRORS_MAX 16
-#define POINTER_MAX 256
-/* Beyond it, two different integers are the same double. */
-#define INTEGER_MAX ((INT64_C(1) << 53) - 1)
-
-struct body_tree {
-	struct arena *arena;
-	cJSON *root;
-};
-
-static void
-cjson_cleanup(cJSON **value)
-{
-	cJSON_Delete(*value);
-}
-#define AUTO_CJSON __attribute__((cleanup(cjson_cleanup))) cJSON *
-
-/* The scan has settled that all of bytes is one value, so cJSON need not see a NUL behind them. */
-static cJSON *
-parse(const char *bytes, size_t len)
-{
-	return body_scan(bytes, len) ? cJSON_ParseWithLengthOpts(bytes, len, NULL, false) : NULL;
-}
-
-static int
-compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-/* ~ and / escaped as in RFC 6901. */
-static const char *
-pointer_join(struct arena *arena, const char *pointer, const char *name)
-{
-	struct text joined;
-
-	text_init(&joined, arena, POINTER_MAX);
-	text_add(&joined, pointer);
-	text_add(&joined, "/");
-	for (; *name != '\0'; name++) {
-		if (*name == '~' || *name == '/')
-			text_add(&joined, *name == '~' ? "~0" : "~1");
-		else
-			text_add_bytes(&joined, name, 1);
-	}
-	return joined.overflow ? pointer : joined.data;
-}
-
-static const char *
-repeated_name(struct arena *arena, const cJSON *object)
-{
-	size_t count = (size_t)cJSON_GetArraySize(object), i = 0;
-	const char **names = arena_array(arena, count, sizeof *names);
-	const cJSON *member;
-
-	cJSON_ArrayForEach(member, object) names[i++] = member->string;
-	qsort(names, count, sizeof *names, compare_names);
-	for (i = 1; i < count; i++)
-		if (strcmp(names[i - 1], names[i]) == 0)
-			return names[i];
-	return NULL;
-}
-
-/* The pointer of a member that its object has twice, at any depth, or NULL. */
-static const char *
-find_duplicate(struct arena *arena, const cJSON *value, const char *pointer)
-{
-	const char *repeated = cJSON_IsObject(value) ? repeated_name(arena, value) : NULL;
-	const cJSON *child;
-	size_t index = 0;
-
-	if (repeated != NULL)
-		return pointer_join(arena, pointer, repeated);
-	cJSON_ArrayForEach(child, value)
-	{
-		const char *found = NULL;
-
-		if (cJSON_IsObject(child) || cJSON_IsArray(child)) {
-			const char *name = child->string != NULL ? child->string : arena_printf(arena, "%zu", index);
-
-			found = find_duplicate(arena, child, pointer_join(arena, pointer, name));
-		}
-		if (found != NULL)
-			return found;
-		index++;
-	}
-	return NULL;
-}
-
-struct body_tree *
-body_tree_parse(const char *bytes, size_t len)
-{
-	AUTO_CJSON root = parse(bytes, len);
-	AUTO_ARENA arena = NULL;
-	struct body_tree *tree;
-
-	if (root == NULL)
-		return NULL;
-	arena = arena_new();
-	if (find_duplicate(arena, root, "") != NULL)
-		return NULL;
-	arena_reset(arena);
-	tree = arena_alloc(arena, sizeof *tree);
-	*tree = (struct body_tree){.arena = arena, .root = root};
-	root = NULL;
-	arena = NULL;
-	return tree;
-}
-
-void
-body_tree_free(struct body_tree *tree)
-{
-	if (tree == NULL)
-		return;
-	cJSON_Delete(tree->root);
-	arena_free(tree->arena);
-}
-
-/* struct body_value is cJSON under another name, so that no other module sees cJSON. */
-static const struct body_value *
-value_of(const cJSON *item)
-{
-	return item == NULL || cJSON_IsNull(item) ? NULL : (const struct body_value *)item;
-}
-
-static const cJSON *
-item_of(const struct body_value *value)
-{
-	return (const cJSON *)value;
-}
-
-const struct body_value *
-body_root(const struct body_tree *tree)
-{
-	return tree == NULL ? NULL : value_of(tree->root);
-}
-
-const struct body_value *
-body_member(const struct body_value *object, const char *name)
-{
-	return body_is_object(object) ? value_of(cJSON_GetObjectItemCaseSensitive(item_of(object), name)) : NULL;
-}
-
-const struct body_value *
-body_element(const struct body_value *array, size_t index)
-{
-	return body_is_array(array) && index < INT_MAX ? value_of(cJSON_GetArrayItem(item_of(array), (int)index))
-						       : NULL;
-}
-
-size_t
-body_count(const struct body_value *array_or_object)
-{
-	bool counts = body_is_array(array_or_object) || body_is_object(array_or_object);
-
-	return counts ? (size_t)cJSON_GetArraySize(item_of(array_or_object)) : 0;
-}
-
-bool
-body_is_object(const struct body_value *value)
-{
-	return cJSON_IsObject(item_of(value));
-}
-
-bool
-body_is_array(const struct body_value *value)
-{
-	return cJSON_IsArray(item_of(value));
-}
-
-const char *
-body_string(const struct body_value *value)
-{
-	return cJSON_GetStringValue(item_of(value));
-}
-
-bool
-body_integer(const struct body_value *value, int64_t *ret_integer)
-{
-	double number;
-
-	if (!cJSON_IsNumber(item_of(value)))
-		return false;
-	number = item_of(value)->valuedouble;
-	if (!(number >= -(double)INTEGER_MAX && number <= (double)INTEGER_MAX) || (double)(int64_t)number != number)
-		return false;
-	*ret_integer = (int64_t)number;
-	return true;
-}
-
-bool
-body_boolean(const struct body_value *value, bool fallback)
-{
-	return cJSON_IsBool(item_of(value)) ? cJSON_IsTrue(item_of(value)) : fallback;
-}
 
 enum fault {
 	FAULT_JSON,
@@ -335,7 +138,7 @@ read_integer(struct reader *reader, const cJSON *item, const struct body_field *
 {
 	int64_t value;
 
-	if (!body_integer(value_of(item), &value)) {
+	if (!body_integer((const struct body_value *)item, &value)) {
 		fault(reader, pointer, FAULT_INTEGER, 0, 0);
 		return false;
 	}
@@ -457,7 +260,8 @@ refuse_unknown(struct reader *reader, const cJSON *object, const struct body_fie
 		while (i < table->field_count && strcmp(table->fields[i].name, member->string) != 0)
 			i++;
 		if (i == table->field_count)
-			fault(reader, pointer_join(reader->arena, pointer, member->string), FAULT_UNKNOWN, 0, 0);
+			fault(
+			    reader, body_tree_pointer(reader->arena, pointer, member->string, ""), FAULT_UNKNOWN, 0, 0);
 	}
 }
 
@@ -474,7 +278,7 @@ read_object(struct reader *reader, const cJSON *object, const struct body_field 
 	for (size_t i = 0; i < table->field_count; i++) {
 		const struct body_field *field = &table->fields[i];
 		const cJSON *item = cJSON_GetObjectItemCaseSensitive(object, field->name);
-		const char *at = pointer_join(reader->arena, pointer, field->name);
+		const char *at = body_tree_pointer(reader->arena, pointer, field->name, "");
 		const bool present = true;
 
 		if (item == NULL || cJSON_IsNull(item)) {
@@ -493,8 +297,8 @@ body_read(struct arena *arena, const char *bytes, size_t len, const struct body_
 {
 	struct reader reader = {.arena = arena, .language = language, .errors = ret_errors, .to = ret_struct};
 	const struct body_field table = {.kind = BODY_OBJECT, .fields = fields, .field_count = field_count};
-	AUTO_CJSON root = parse(bytes, len);
-	const char *duplicate = root == NULL ? NULL : find_duplicate(arena, root, "");
+	AUTO_CJSON root = body_tree_document(bytes, len);
+	const char *duplicate = root == NULL ? NULL : body_tree_duplicate(arena, root);
 
 	if (root == NULL)
 		fault(&reader, "", FAULT_JSON, 0, 0);

@@ -69,20 +69,6 @@ check_integer(struct config *config, enum config_name name, char *value)
 	return NULL;
 }
 
-static bool
-is_loopback(const char *host, size_t len)
-{
-	char copy[INET6_ADDRSTRLEN];
-	struct in_addr address;
-
-	if (len >= sizeof copy)
-		return false;
-	memcpy(copy, host, len);
-	copy[len] = '\0';
-	return strcasecmp(copy, "localhost") == 0 || strcmp(copy, "[::1]") == 0 ||
-	       (inet_pton(AF_INET, copy, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
-}
-
 /* host[:port][/path], without user, query or fragment. */
 static bool
 url_rest_valid(const char *rest, size_t *ret_host_len)
@@ -110,7 +96,7 @@ url_rest_valid(const char *rest, size_t *ret_host_len)
 }
 
 static const char *
-check_url(struct config *, enum config_name, char *value)
+check_url(struct config *config, enum config_name, char *value)
 {
 	static const char expected[] = "an https address (http only to loopback) without user, query or fragment";
 	bool plain = strncmp(value, "http://", 7) == 0;
@@ -120,7 +106,8 @@ check_url(struct config *, enum config_name, char *value)
 	if (!plain && strncmp(value, "https://", 8) != 0)
 		return expected;
 	rest = value + (plain ? 7 : 8);
-	if (!url_rest_valid(rest, &host_len) || (plain && !is_loopback(rest, host_len)))
+	if (!url_rest_valid(rest, &host_len) ||
+	    (plain && !config_is_loopback(arena_strndup(config->arena, rest, host_len))))
 		return expected;
 	for (len = strlen(value); value[len - 1] == '/'; len--)
 		value[len - 1] = '\0';
@@ -175,6 +162,15 @@ static check_value *const checks[CONFIG_KIND__COUNT] = {
     [CONFIG_KIND_SECRETS] = check_secrets,
     [CONFIG_KIND_LEVEL] = check_level,
 };
+
+bool
+config_is_loopback(const char *host)
+{
+	struct in_addr address;
+
+	return strcasecmp(host, "localhost") == 0 || strcmp(host, "::1") == 0 || strcmp(host, "[::1]") == 0 ||
+	       (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+}
 
 struct config *
 config_load(char *ret_error, size_t error_size)

@@ -82,4 +82,7 @@ void config_require(const struct config *config, const enum config_name *names);
 /* NAME=value lines with the meaning as a comment, secrets as *** . */
 void config_print(const struct config *config, FILE *to);
 
+/* Whether a host's name or address, IPv6 with or without brackets, can only be this machine. */
+bool config_is_loopback(const char *host);
+
 #endif

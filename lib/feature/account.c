@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "feature/refusal.h"
 #include "feature/secret.h"
 
 enum { STATE, GET, UPDATE, CONFIRM_AGE };
@@ -142,7 +143,7 @@ static enum problem
 call_account(struct call *call, const struct db_statement *statement, const char *const *parameters, size_t count,
     struct db_result **ret_rows)
 {
-	enum problem problem = db_call(call->db, call->arena, statement, parameters, count, ret_rows, call->refusal);
+	enum problem problem = refusal_call(call, statement, parameters, count, ret_rows);
 	if (problem == PROBLEM_NONE && db_rows(*ret_rows) == 0) {
 		log_event(LOG_ERROR, "no_rows", "statement", statement->sql, NULL);
 		return PROBLEM_INTERNAL;

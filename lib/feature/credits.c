@@ -1,5 +1,7 @@
 #include "feature/credits.h"
 
+#include "feature/refusal.h"
+
 enum { LIST };
 
 static const struct db_statement statements[] = {
@@ -11,7 +13,7 @@ credits_list(struct call *call, int64_t limit, const char *cursor)
 {
 	const char *const parameters[] = {call->user->user_id, db_parameter(call->arena, limit), cursor};
 	AUTO_DB_RESULT rows = NULL;
-	enum problem problem = db_call(call->db, call->arena, &statements[LIST], parameters, 3, &rows, call->refusal);
+	enum problem problem = refusal_call(call, &statements[LIST], parameters, 3, &rows);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	call_open_list(call);

@@ -5,6 +5,7 @@
 
 #include "base/log.h"
 #include "feature/picture.h"
+#include "feature/refusal.h"
 
 enum { MODELS, ADMIT, GET, CANCEL, LIST };
 
@@ -134,7 +135,7 @@ static enum problem
 call_one(struct call *call, const struct db_statement *statement, const char *const *parameters, size_t count,
     struct db_result **ret_rows)
 {
-	enum problem problem = db_call(call->db, call->arena, statement, parameters, count, ret_rows, call->refusal);
+	enum problem problem = refusal_call(call, statement, parameters, count, ret_rows);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	if (db_rows(*ret_rows) == 0) {
@@ -152,7 +153,7 @@ enum problem
 generation_models(struct call *call)
 {
 	AUTO_DB_RESULT rows = NULL;
-	enum problem problem = db_call(call->db, call->arena, &statements[MODELS], NULL, 0, &rows, call->refusal);
+	enum problem problem = refusal_call(call, &statements[MODELS], NULL, 0, &rows);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	const char *description = call->language == LANGUAGE_NL ? "description_nl" : "description";
@@ -232,7 +233,7 @@ generation_list(struct call *call, int64_t limit, const char *cursor, const char
 {
 	const char *const parameters[] = {call->user->user_id, db_parameter(call->arena, limit), cursor, status};
 	AUTO_DB_RESULT rows = NULL;
-	enum problem problem = db_call(call->db, call->arena, &statements[LIST], parameters, 4, &rows, call->refusal);
+	enum problem problem = refusal_call(call, &statements[LIST], parameters, 4, &rows);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	AUTO_PICTURE_SIGNER signer;

@@ -64,7 +64,7 @@ static bool
 is_expiry(const char *expires)
 {
 	size_t len = strlen(expires);
-	return len > 0 && len <= EXPIRES_MAX && strspn(expires, "0123456789") == len && expires[0] != '0';
+	return len > 0 && len <= EXPIRES_MAX && strspn(expires, "0123456789") == len;
 }
 
 enum problem

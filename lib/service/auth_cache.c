@@ -7,7 +7,7 @@
 #include "base/arena.h"
 
 #define SETS 256
-#define WAYS 4
+#define WAYS 8
 #define UUID_SIZE 37
 #define EMAIL_SIZE 256
 

@@ -4,6 +4,7 @@
 #include <openssl/bio.h>
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/pem.h>
@@ -185,6 +186,7 @@ auth_keys_parse(const char *json, size_t len)
 	for (size_t i = 0; i < body_count(list) && keys->count < AUTH_KEYS_MAX; i++)
 		if (import_key(keys, scratch, body_element(list, i), &keys->items[keys->count]))
 			keys->count++;
+	ERR_clear_error(); /* of the keys that were skipped: others share the queue */
 	return keys;
 }
 

@@ -1,4 +1,3 @@
-#include <arpa/inet.h>
 #include <libpq-fe.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,11 +28,7 @@ option_value(const PQconninfoOption *url, const PQconninfoOption *defaults, cons
 static bool
 is_local(const char *host)
 {
-	struct in_addr address;
-
-	return *host == '\0' || *host == '/' || *host == '@' || strcmp(host, "localhost") == 0 ||
-	       strcmp(host, "::1") == 0 ||
-	       (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
+	return *host == '\0' || *host == '/' || *host == '@' || config_is_loopback(host);
 }
 
 static bool

@@ -1,6 +1,5 @@
 #include "service/http.h"
 
-#include <arpa/inet.h>
 #include <ctype.h>
 #include <curl/curl.h>
 #include <pthread.h>
@@ -10,6 +9,7 @@
 #include <time.h>
 
 #include "base/arena.h"
+#include "base/config.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -57,6 +57,7 @@ struct exchange {
 	const struct http_request *request;
 	bool started; /* the connection, TLS included, stands: bytes of the request may have left */
 	bool too_large;
+	bool headers_whole; /* their closing empty line came: curl takes a cut header for a whole answer */
 	bool body_begun;
 	struct http_header *headers;
 	size_t header_count, header_bytes;
@@ -102,15 +103,6 @@ http_free(struct http *http)
 	arena_free(http->arena);
 }
 
-static bool
-is_loopback(const char *host)
-{
-	struct in_addr address;
-
-	return strcasecmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 ||
-	       (inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127);
-}
-
 /* The parsed URL, or NULL when it is not https and not http to loopback. curl gets it parsed, so both mean one host. */
 static CURLU *
 parse_url(const char *address)
@@ -124,7 +116,7 @@ parse_url(const char *address)
 	    curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK)
 		return NULL;
-	if (strcmp(scheme, "https") != 0 && !(strcmp(scheme, "http") == 0 && is_loopback(host)))
+	if (strcmp(scheme, "https") != 0 && !(strcmp(scheme, "http") == 0 && config_is_loopback(host)))
 		return NULL;
 	url = NULL;
 	return parsed;
@@ -184,10 +176,13 @@ on_header(char *line, size_t size, size_t count, void *context)
 		exchange->too_large = true;
 		return CURL_WRITEFUNC_ERROR;
 	}
-	if (len >= 5 && memcmp(line, "HTTP/", 5) == 0)
+	if (len >= 5 && memcmp(line, "HTTP/", 5) == 0) {
 		exchange->header_count = 0; /* what came before belonged to a 1xx */
-	else if (!exchange->body_begun)
+		exchange->headers_whole = false;
+	} else if (!exchange->headers_whole) {
+		exchange->headers_whole = line[0] == '\r' || line[0] == '\n';
 		add_header(exchange, line, len);
+	}
 	return len;
 }
 
@@ -417,7 +412,7 @@ static enum http_outcome
 outcome_of(const struct exchange *exchange, CURLcode code)
 {
 	if (code == CURLE_OK)
-		return HTTP_ANSWERED;
+		return exchange->headers_whole ? HTTP_ANSWERED : HTTP_LOST;
 	if (exchange->too_large)
 		return HTTP_TOO_LARGE;
 	if (code == CURLE_ABORTED_BY_CALLBACK)
@@ -491,16 +486,15 @@ http_answer_header(const struct http_answer *answer, const char *name)
 
 /* A non-negative decimal, rounded up to a whole number after division; -1 when it is none. */
 static int64_t
-seconds_of(const char *value, int64_t per_second)
+seconds_of(const char *value, double per_second)
 {
-	char *end;
-	double number = strtod(value, &end);
+	double seconds = strtod(value, NULL) / per_second;
+	int64_t whole;
 
-	if (!isdigit((unsigned char)*value) || *end != '\0' || strspn(value, "0123456789.") != strlen(value) ||
-	    !(number < 1e15))
+	if (!isdigit((unsigned char)*value) || strspn(value, "0123456789.") != strlen(value))
 		return -1;
-	number /= (double)per_second;
-	return (int64_t)number + ((double)(int64_t)number < number);
+	whole = seconds < 1e15 ? (int64_t)seconds : (int64_t)1e15;
+	return whole + ((double)whole < seconds);
 }
 
 int64_t

@@ -226,6 +226,9 @@ declare
 	v_user record;
 	v_account account;
 begin
+	if p_at_least_13 is null then
+		raise exception 'an age must be confirmed or denied' using errcode = 'null_value_not_allowed';
+	end if;
 	select * from auth_session(p_user_id, p_session_id) into v_user;
 	if not found then
 		problem := 'unauthenticated';

@@ -9,13 +9,13 @@ create or replace view shotai.generation_row as
 select g.id, g.status, g.model, g.prompt, g.aspect_ratio, g.count::integer as count, g.seed,
 	g.credits_charged, g.credits_refunded, g.error_code, g.favourite,
 	case when g.status = 'queued' then (
-		select case when ahead.jobs < 100 then ahead.jobs + 1 end
+		select case when j.rank <= coalesce((
+			-- Asked once per query: the hundredth rank; null when fewer wait.
+			select o.rank from shotai.job o where o.waiting order by o.rank offset 99 limit 1
+		), j.rank) then (
+			select count(*)::integer + 1 from shotai.job o where o.waiting and o.rank < j.rank
+		) end
 		from shotai.job j
-		cross join lateral (
-			select count(*)::integer as jobs from (
-				select from shotai.job o where o.waiting and o.rank < j.rank limit 100
-			) lower
-		) ahead
 		where j.generation = g.id
 	) end as queue_position,
 	to_char(g.created_at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as created_at,
@@ -25,6 +25,22 @@ select g.id, g.status, g.model, g.prompt, g.aspect_ratio, g.count::integer as co
 from shotai.generation g
 left join shotai.image i on i.generation = g.id;
 
+-- The models with the price in force; one without a price is no offer.
+create or replace view shotai.offer as
+select m.id, m.position, m.name, p.name as provider, c.id as price, c.credits, m.enabled and p.enabled as available,
+	m.aspect_ratios, m.max_count, m.accepts_reference,
+	case when m.accepts_reference then m.max_references else 0 end as max_references,
+	m.description, m.description_nl, m.retention
+from shotai.model m
+join shotai.provider p on p.id = m.provider
+cross join lateral (
+	select c.id, c.credits
+	from shotai.model_price c
+	where c.model = m.id and c.effective_from <= clock_timestamp()
+	order by c.effective_from desc
+	limit 1
+) c;
+
 create or replace function shotai.list_models()
 returns table (id text, name text, provider text, credits integer, aspect_ratios text, max_count integer,
 	accepts_reference boolean, description text, description_nl text, retention text, available boolean)
@@ -33,16 +49,10 @@ as $$
 #variable_conflict use_column
 begin
 	return query
-	select m.id, m.name, p.name, c.credits, to_json(m.aspect_ratios)::text, m.max_count,
-		m.accepts_reference, m.description, m.description_nl, m.retention, m.enabled and p.enabled
-	from model m
-	join provider p on p.id = m.provider
-	cross join lateral (
-		select c.credits from model_price c
-		where c.model = m.id and c.effective_from <= clock_timestamp()
-		order by c.effective_from desc limit 1
-	) c
-	order by m.position, m.id;
+	select o.id, o.name, o.provider, o.credits, to_json(o.aspect_ratios)::text, o.max_count,
+		o.accepts_reference, o.description, o.description_nl, o.retention, o.available
+	from offer o
+	order by o.position, o.id;
 end
 $$;
 grant execute on function shotai.list_models() to shotai_web;
@@ -72,7 +82,8 @@ end
 $$;
 
 -- Charges a request and queues it, or says why not. Every request that gets
--- here takes a token, whatever the answer. Where several refusals hold, the
+-- here takes a token, whatever the answer, except one that finds its key in
+-- progress: the first one holds the tokens. Where several refusals hold, the
 -- first of this order is given: unauthenticated, anonymous_not_allowed,
 -- idempotency_in_progress, account_suspended, age_confirmation_required, a
 -- replay or idempotency_key_reused, model_unknown, model_unavailable,
@@ -92,149 +103,93 @@ declare
 	v_route constant text := 'generate';
 	v_hash bytea := decode(p_request_hash, 'hex');
 	v_user record;
+	v_signed_in boolean;
 	v_account account;
 	v_plan plan;
 	v_wait integer;
 	v_key idempotency;
-	v_offer record;
+	v_offer offer;
 	v_errors jsonb;
 	v_price bigint;
 	v_generation uuid;
-	v_rank bigint;
-	v_change bigint;
 begin
 	select * from auth_session(p_user_id, p_session_id) into v_user;
-	if not found then
-		select a.* from account a where a.user_id = p_user_id into v_account;
-		if found then
-			select p.* from plan p where p.id = v_account.plan into strict v_plan;
-			perform take_token(v_account.id, v_route, v_plan.generate_burst, v_plan.generate_per_minute);
-		end if;
-		problem := 'unauthenticated';
-		return next;
-		return;
-	end if;
-
-	if p_idempotency_key is not null and not hold_key(p_user_id, v_route, p_idempotency_key) then
+	v_signed_in := found;
+	if v_signed_in and p_idempotency_key is not null and not hold_key(p_user_id, v_route, p_idempotency_key) then
 		problem := 'idempotency_in_progress';
 		retry_after := 1;
 		return next;
 		return;
 	end if;
 
-	select * from open_account(p_user_id) into v_account;
-	if v_account.id is null then
-		problem := 'account_suspended';
-		return next;
-		return;
-	end if;
-	select p.* from plan p where p.id = v_account.plan into strict v_plan;
-	v_wait := take_token(v_account.id, v_route, v_plan.generate_burst, v_plan.generate_per_minute);
-
-	if v_user.anonymous then
-		problem := 'anonymous_not_allowed';
-	elsif v_account.status <> 'active' then
-		problem := 'account_suspended';
-	elsif v_account.age_confirmed_at is null then
-		problem := 'age_confirmation_required';
-	end if;
-	if problem is not null then
-		return next;
-		return;
-	end if;
-
-	if p_idempotency_key is not null then
-		select k.* from idempotency k
-		where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
-			and k.created_at > clock_timestamp() - interval '24 hours'
-		into v_key;
-		if found and v_key.request_hash = v_hash then
-			perform expire_lots(v_account.id);
-			return query
-			select null::text, null::integer, null::text, true,
-				(select a.balance from account a where a.id = v_account.id), r.*
-			from generation_row r
-			where r.id = v_key.created
-			order by r.image_index;
-			return;
-		elsif found then
-			problem := 'idempotency_key_reused';
-			return next;
-			return;
-		end if;
-	end if;
-
-	select m.*, m.enabled and p.enabled as available, c.id as price, c.credits
-	from model m
-	join provider p on p.id = m.provider
-	cross join lateral (
-		select c.id, c.credits from model_price c
-		where c.model = m.id and c.effective_from <= clock_timestamp()
-		order by c.effective_from desc limit 1
-	) c
-	where m.id = p_model
-	into v_offer;
-	if not found then
-		problem := 'model_unknown';
-		return next;
-		return;
-	elsif not v_offer.available then
-		problem := 'model_unavailable';
-		retry_after := 60;
-		return next;
-		return;
-	end if;
-
-	v_errors := offer_errors(v_offer.aspect_ratios, v_offer.max_count,
-		case when v_offer.accepts_reference then v_offer.max_references else 0 end,
-		p_prompt, p_aspect_ratio, p_count, coalesce(cardinality(p_upload_ids), 0));
-	if v_errors is not null then
-		problem := 'invalid_request';
-		extras := jsonb_build_object('errors', v_errors)::text;
-	elsif cardinality(p_upload_ids) > 0 then
-		problem := 'upload_unknown'; -- there are no uploads yet
-	elsif v_wait > 0 then
-		problem := 'rate_limited';
-		retry_after := v_wait;
-	elsif v_account.unfinished + p_count > v_plan.unfinished_max then
-		problem := 'too_many_in_flight';
-		retry_after := 5;
+	if v_signed_in then
+		select * from open_account(p_user_id) into v_account;
 	else
-		v_price := v_offer.credits::bigint * p_count;
-		v_account.balance := v_account.balance - expire_lots(v_account.id);
-		if v_account.balance < v_price then
-			problem := 'insufficient_credits';
-			extras := jsonb_build_object('required', v_price, 'balance', v_account.balance)::text;
-		end if;
+		select a.* from account a where a.user_id = p_user_id into v_account;
 	end if;
+	if v_account.id is not null then
+		select p.* from plan p where p.id = v_account.plan into strict v_plan;
+		v_wait := take_token(v_account.id, v_route, v_plan.generate_burst, v_plan.generate_per_minute);
+	end if;
+	problem := case
+		when not v_signed_in then 'unauthenticated'
+		when v_user.anonymous then 'anonymous_not_allowed'
+		when v_account.id is null or v_account.status <> 'active' then 'account_suspended'
+		when v_account.age_confirmed_at is null then 'age_confirmation_required' end;
 	if problem is not null then
 		return next;
 		return;
 	end if;
+	v_account.balance := v_account.balance - expire_lots(v_account.id);
 
-	-- Fair among accounts: each continues where its own last one stands, and none starts before what is being made now.
-	select greatest(v_account.last_rank, r.last_value)
-		+ ceil(p_count * 1000.0 / v_plan.weight)::bigint
-	from claimed_rank r
-	into v_rank;
-	update account a
-	set unfinished = a.unfinished + p_count, last_rank = v_rank, change_no = a.change_no + 1
-	where a.id = v_account.id
-	returning a.change_no into v_change;
-	insert into generation (account, change_no, model, price, unit_price, prompt, aspect_ratio, count, seed, upload_ids,
-		credits_charged)
-	values (v_account.id, v_change, v_offer.id, v_offer.price, v_offer.credits, p_prompt,
-		coalesce(p_aspect_ratio, v_offer.aspect_ratios[1]), p_count, p_seed, coalesce(p_upload_ids, '{}'), v_price)
-	returning id into v_generation;
-	perform charge(v_account.id, v_price, v_generation);
-	insert into job (generation, account, rank) values (v_generation, v_account.id, v_rank);
+	select k.* from idempotency k
+	where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
+		and k.created_at > clock_timestamp() - interval '24 hours'
+	into v_key;
+	if v_key.request_hash <> v_hash then
+		problem := 'idempotency_key_reused';
+		return next;
+		return;
+	elsif v_key.request_hash = v_hash then
+		return query
+		select null::text, null::integer, null::text, true, v_account.balance, r.*
+		from generation_row r
+		where r.id = v_key.created
+		order by r.image_index;
+		return;
+	end if;
+
+	select o.* from offer o where o.id = p_model into v_offer;
+	v_errors := offer_errors(v_offer, p_prompt, p_aspect_ratio, p_count, coalesce(cardinality(p_upload_ids), 0));
+	v_price := v_offer.credits::bigint * p_count;
+	problem := case
+		when v_offer.id is null then 'model_unknown'
+		when not v_offer.available then 'model_unavailable'
+		when v_errors is not null then 'invalid_request'
+		when cardinality(p_upload_ids) > 0 then 'upload_unknown' -- there are no uploads yet
+		when v_wait > 0 then 'rate_limited'
+		when v_account.unfinished + p_count > v_plan.unfinished_max then 'too_many_in_flight'
+		when v_account.balance < v_price then 'insufficient_credits' end;
+	if problem is not null then
+		retry_after := case problem
+			when 'model_unavailable' then 60
+			when 'rate_limited' then v_wait
+			when 'too_many_in_flight' then 5 end;
+		extras := case problem
+			when 'invalid_request' then jsonb_build_object('errors', v_errors)
+			when 'insufficient_credits' then jsonb_build_object('required', v_price, 'balance', v_account.balance) end;
+		return next;
+		return;
+	end if;
+
+	v_generation := queue_generation(v_account, v_plan.weight, v_offer, p_prompt, p_aspect_ratio, p_count, p_seed,
+		p_upload_ids);
 	if p_idempotency_key is not null then
 		insert into idempotency as k (account, route, key, request_hash, created)
 		values (v_account.id, v_route, p_idempotency_key, v_hash, v_generation)
 		on conflict (account, route, key) do update -- one that is over 24 h old
 		set request_hash = excluded.request_hash, created = excluded.created, created_at = excluded.created_at;
 	end if;
-
 	return query
 	select null::text, null::integer, null::text, false, v_account.balance - v_price, r.*
 	from generation_row r
@@ -245,10 +200,10 @@ grant execute on function shotai.admit_generation(uuid, uuid, text, text, text, 
 	to shotai_web;
 
 -- What a model cannot do of a request, as the errors of invalid_request; null: nothing.
-create or replace function shotai.offer_errors(p_aspect_ratios text[], p_max_count integer, p_max_references integer,
-	p_prompt text, p_aspect_ratio text, p_count integer, p_references integer)
+create or replace function shotai.offer_errors(p_offer shotai.offer, p_prompt text, p_aspect_ratio text, p_count integer,
+	p_references integer)
 returns jsonb
-language plpgsql immutable security definer set search_path = pg_catalog, shotai, pg_temp
+language plpgsql stable security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 declare
 	v_errors jsonb := '[]';
@@ -256,20 +211,52 @@ begin
 	if p_prompt is null or p_prompt = '' then
 		v_errors := v_errors || jsonb_build_object('pointer', '/prompt', 'detail', 'must not be empty');
 	end if;
-	if p_aspect_ratio is not null and p_aspect_ratio <> all (p_aspect_ratios) then
+	if p_aspect_ratio <> all (p_offer.aspect_ratios) then
 		v_errors := v_errors || jsonb_build_object('pointer', '/aspect_ratio',
-			'detail', 'must be one of ' || array_to_string(p_aspect_ratios, ', '));
+			'detail', 'must be one of ' || array_to_string(p_offer.aspect_ratios, ', '));
 	end if;
-	if p_count is null or p_count not between 1 and p_max_count then
+	if p_count is null or p_count not between 1 and p_offer.max_count then
 		v_errors := v_errors || jsonb_build_object('pointer', '/count',
-			'detail', 'must be from 1 to ' || p_max_count);
+			'detail', 'must be from 1 to ' || p_offer.max_count);
 	end if;
-	if p_references > p_max_references then
+	if p_references > p_offer.max_references then
 		v_errors := v_errors || jsonb_build_object('pointer', '/upload_ids',
-			'detail', case p_max_references when 0 then 'this model takes no reference'
-				else 'at most ' || p_max_references end);
+			'detail', case p_offer.max_references when 0 then 'this model takes no reference'
+				else 'at most ' || p_offer.max_references end);
 	end if;
 	return nullif(v_errors, '[]'::jsonb);
+end
+$$;
+
+-- Charges and queues what was found admissible; the account is locked. Fair
+-- among accounts: each continues where its own last job stands, and none starts
+-- before what is being made now.
+create or replace function shotai.queue_generation(p_account shotai.account, p_weight integer, p_offer shotai.offer,
+	p_prompt text, p_aspect_ratio text, p_count integer, p_seed bigint, p_upload_ids uuid[])
+returns uuid
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_price bigint := p_offer.credits::bigint * p_count;
+	v_rank bigint;
+	v_change bigint;
+	v_generation uuid;
+begin
+	select greatest(p_account.last_rank, r.last_value) + ceil(p_count * 1000.0 / p_weight)::bigint
+	from claimed_rank r
+	into v_rank;
+	update account a
+	set unfinished = a.unfinished + p_count, last_rank = v_rank, change_no = a.change_no + 1
+	where a.id = p_account.id
+	returning a.change_no into v_change;
+	insert into generation (account, change_no, model, price, unit_price, prompt, aspect_ratio, count, seed, upload_ids,
+		credits_charged)
+	values (p_account.id, v_change, p_offer.id, p_offer.price, p_offer.credits, p_prompt,
+		coalesce(p_aspect_ratio, p_offer.aspect_ratios[1]), p_count, p_seed, coalesce(p_upload_ids, '{}'), v_price)
+	returning id into v_generation;
+	perform charge(p_account.id, v_price, v_generation);
+	insert into job (generation, account, rank) values (v_generation, p_account.id, v_rank);
+	return v_generation;
 end
 $$;
 

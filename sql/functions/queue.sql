@@ -16,13 +16,19 @@ $$;
 -- Until when nothing is taken from another worker: one lease length after the
 -- database came back. It came back when it started, when it recovered from a
 -- crash of one backend (that resets statistics, not the start time), and when
--- workers reached it again after a time in which none did (worker.resumed_at).
+-- workers reached it again after a time in which none did (worker.resumed_at);
+-- while none does it may still be away.
 create or replace function shotai.reclaim_from() returns timestamptz
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
+declare
+	v_now timestamptz := clock_timestamp();
+	v_seen timestamptz;
+	v_resumed timestamptz;
 begin
-	return greatest(pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time(),
-		(select max(w.resumed_at) from worker w)) + lease();
+	select max(w.seen_at), max(w.resumed_at) from worker w into v_seen, v_resumed;
+	return greatest(pg_postmaster_start_time(), pg_stat_get_bgwriter_stat_reset_time(), v_resumed,
+		case when v_seen > v_now - lease() / 2 then null else v_now end) + lease();
 end
 $$;
 

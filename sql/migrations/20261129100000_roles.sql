@@ -29,7 +29,7 @@ begin
 		end loop;
 	end loop;
 
-	if not pg_has_role(current_user, 'shotai_owner', 'member') then
+	if not pg_has_role(current_user, 'shotai_owner', 'usage') then
 		execute format('grant shotai_owner to %I', current_user);
 	end if;
 end

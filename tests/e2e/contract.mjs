@@ -1,5 +1,6 @@
 // Holds live answers against web/openapi.json, and makes what tests of the HTTP contract need.
 import assert from "node:assert/strict";
+import { after } from "node:test";
 import { createHmac, createPrivateKey } from "node:crypto";
 import { readFileSync } from "node:fs";
 import Ajv2020 from "ajv/dist/2020.js";
@@ -23,13 +24,13 @@ const ajv = new Ajv2020({ allErrors: true, allowUnionTypes: true, strictRequired
 addFormats(ajv);
 for (const word of ["components", "example"]) ajv.addKeyword(word);
 ajv.addSchema({
-  $id: "urn:openapi",
+  $id: "https://shotai.example/openapi",
   components: {
     schemas: Object.fromEntries(Object.entries(description.components.schemas).map(([name, schema]) => [name, closed(schema, name)])),
   },
 });
 
-const rebased = (schema) => JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"urn:openapi#/'));
+const rebased = (schema) => JSON.parse(JSON.stringify(schema).replaceAll('"#/', '"https://shotai.example/openapi#/'));
 const validators = new Map();
 
 // The faults of value under a schema of the description, "" when there are none.
@@ -111,7 +112,9 @@ export const balanceOf = async (user) => (await call(user, "GET", "/api/account"
 
 const quoted = (text) => `'${String(text).replaceAll("'", "''")}'`;
 
-// A generation that stays queued: admitted as by the program, but no worker may take its job.
+const held = [];
+
+// A generation that stays queued until the tests of its file end: admitted as by the program, but no worker may take its job.
 export async function heldGeneration(user, { model = "gpt-image-1-mini", prompt = "held", count = 1 } = {}) {
   const { session_id: session } = decodeJwt(user.token);
   const [{ problem, id }] = await psql(`
@@ -123,8 +126,18 @@ export async function heldGeneration(user, { model = "gpt-image-1-mini", prompt 
     select problem, id from admitted;
     commit;`);
   assert.equal(problem, null);
+  held.push(id);
   return id;
 }
+
+after(async () => {
+  if (held.length === 0) return;
+  await psql(`
+    select shotai.end_generation(j.generation, 'canceled', null, null)
+    from shotai.job j join shotai.account a on a.id = j.account
+    where j.generation in (${held.map(quoted).join(", ")})
+    for no key update of a`);
+});
 
 // Puts the account on a plan of its own, with these limits.
 export async function setLimits(user, limits) {

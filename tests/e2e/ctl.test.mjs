@@ -180,8 +180,12 @@ test("grants that make no sense are refused", async () => {
     assert.equal(status, 1, stderr);
     assert.match(stderr, /not_found/);
   }
-  for (const expires of ["2001-01-01T00:00:00Z", "tomorrowish"])
-    assert.notEqual((await ctl("credits", "grant", user.id, "1", "--reason", "r", "--expires", expires)).status, 0, expires);
+  const until = (expires) => ctl("credits", "grant", user.id, "1", "--reason", "r", "--expires", expires);
+  for (const expires of ["tomorrowish", "2099-01-01", "2099-01-01T00:00:00", "2099-01-01T00:00:00Zulu", "2099-13-01T00:00:00Z"])
+    assert.equal((await until(expires)).status, 2, expires);
+  const past = await until("2001-01-01T00:00:00+01:00");
+  assert.equal(past.status, 1);
+  assert.match(past.stderr, /expires_at.*invalid_request/);
   assert.equal(await balanceOf(user), 50);
 });
 

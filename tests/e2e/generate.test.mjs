@@ -9,6 +9,8 @@ import { balanceOf, call, heldGeneration, refused, setLimits, suspend, withClaim
 const MODEL = "gpt-image-1-mini";
 const PRICE = 2;
 const ORDER = { model: MODEL, prompt: "a lighthouse at dusk" };
+// Where no picture is wanted: the stand-in refuses it at once, instead of painting.
+const UNPAINTED = { ...ORDER, prompt: "sandbox:refuse" };
 const order = (user, body = ORDER, headers) => call(user, "POST", "/api/generate", body, headers);
 const ordersOf = async (user) =>
   (await psql(`select g.id from shotai.generation g join shotai.account a on a.id = g.account where a.user_id = '${user.id}'`)).length;
@@ -60,7 +62,7 @@ test("an order is charged at once, made, and served by link", async () => {
 test("what is missing is the model's first aspect ratio, one picture, no seed; null counts as missing", async () => {
   const { json: models } = await call(null, "GET", "/api/models");
   const first = models.items.find(({ id }) => id === MODEL).aspect_ratios[0];
-  for (const body of [ORDER, { ...ORDER, aspect_ratio: null, count: null, seed: null, upload_id: null, upload_ids: null }]) {
+  for (const body of [UNPAINTED, { ...UNPAINTED, aspect_ratio: null, count: null, seed: null, upload_id: null, upload_ids: null }]) {
     const { json } = await order(user, body);
     assert.deepEqual([json.aspect_ratio, json.count, json.seed], [first, 1, null]);
   }
@@ -96,6 +98,7 @@ test("bodies that are not valid are refused, each with the place of its fault, a
     [{ ...ORDER, upload_ids: [id, id] }, "/upload_ids/1"],
     [{ ...ORDER, upload_ids: ["x"] }, "/upload_ids/0"],
     [{ ...ORDER, upload_id: id, upload_ids: [id] }, "/upload_ids"],
+    [{ ...ORDER, upload_ids: [id, randomUUID()] }, "/upload_ids"],
     [{ ...ORDER, style: "x" }, "/style"],
     [{ ...ORDER, Prompt: "x" }, "/Prompt"],
     [{ ...ORDER, "a/b~c": 1 }, "/a~1b~0c"],
@@ -103,6 +106,9 @@ test("bodies that are not valid are refused, each with the place of its fault, a
   for (const [body, pointer] of rows) {
     const { errors } = await refused("invalid_request", mine, "POST", "/api/generate", body);
     assert.deepEqual(errors.map((error) => error.pointer), [pointer], JSON.stringify(body));
+    const dutch = await refused("invalid_request", mine, "POST", "/api/generate", body, { "Accept-Language": "nl" });
+    assert.equal(dutch.errors[0].pointer, pointer);
+    assert.notEqual(dutch.errors[0].detail, errors[0].detail, `no Dutch for: ${errors[0].detail}`);
   }
   const both = await refused("invalid_request", mine, "POST", "/api/generate", { count: 0, seed: -1, x: 1 });
   assert.deepEqual(both.errors.map(({ pointer }) => pointer).toSorted(), ["/count", "/model", "/prompt", "/seed", "/x"]);
@@ -127,7 +133,7 @@ test("bytes that are no acceptable JSON object are refused", async () => {
 
 test("a prompt of 4000 characters is taken, whatever their width", async () => {
   const mine = await newUser();
-  for (const prompt of ["😀".repeat(4000), `"\\\n\t${"é".repeat(3996)}`]) {
+  for (const prompt of ["sandbox:refuse".padEnd(4000 + 3986, "😀"), `sandbox:refuse"\\\n\t`.padEnd(4000, "é")]) {
     const { status, json } = await order(mine, { ...ORDER, prompt });
     assert.equal(status, 202);
     assert.equal(json.prompt, prompt);
@@ -137,7 +143,7 @@ test("a prompt of 4000 characters is taken, whatever their width", async () => {
 test("only JSON of moderate size is read", async () => {
   for (const type of ["text/plain", "application/x-www-form-urlencoded", "application/jsonp", "multipart/form-data"])
     await refused("unsupported_media_type", user, "POST", "/api/generate", JSON.stringify(ORDER), { "Content-Type": type });
-  const { status } = await order(user, JSON.stringify(ORDER), { "Content-Type": "Application/JSON; charset=utf-8" });
+  const { status } = await order(user, JSON.stringify(UNPAINTED), { "Content-Type": "Application/JSON; charset=utf-8" });
   assert.equal(status, 202);
   await refused("too_large", user, "POST", "/api/generate", { ...ORDER, prompt: "x".repeat(70_000) });
 });
@@ -150,10 +156,10 @@ test("an order may only name what exists", async () => {
 
 test("a balance that does not cover the price refuses and keeps the credits", async () => {
   const mine = await newUser();
-  for (let left = 50; left >= 8; left -= 8) assert.equal((await order(mine, { ...ORDER, count: 4 })).json.balance, left - 8);
+  for (let i = 0; i < 2; i++) await heldGeneration(mine, { model: "gpt-image-2", count: 4 });
   const { required, balance } = await refused("insufficient_credits", mine, "POST", "/api/generate", { ...ORDER, count: 4 });
   assert.deepEqual({ required, balance }, { required: 8, balance: 2 });
-  assert.equal((await order(mine)).json.balance, 0);
+  assert.equal((await order(mine, UNPAINTED)).json.balance, 0);
 });
 
 test("who may not spend is told why", async () => {
@@ -208,7 +214,7 @@ test("a key makes an order once", async () => {
   assert.equal(later.json.images.length, 1);
   await refused("idempotency_key_reused", mine, "POST", "/api/generate", { ...ORDER, seed: 1 }, key);
   await refused("idempotency_key_reused", mine, "POST", "/api/generate", `${JSON.stringify(ORDER)} `, { ...key, "Content-Type": "application/json" });
-  assert.equal((await order(await newUser(), ORDER, key)).headers.get("idempotency-replayed"), null);
+  assert.equal((await order(await newUser(), UNPAINTED, key)).headers.get("idempotency-replayed"), null);
   assert.equal(await balanceOf(mine), 50 - PRICE);
   assert.equal(await ordersOf(mine), 1);
 });
@@ -217,13 +223,13 @@ test("a refused order is forgotten by its key", async () => {
   const mine = await newUser();
   const key = { "Idempotency-Key": randomUUID() };
   await refused("model_unknown", mine, "POST", "/api/generate", { ...ORDER, model: "nothing" }, key);
-  const answer = await order(mine, ORDER, key);
+  const answer = await order(mine, UNPAINTED, key);
   assert.equal(answer.status, 202);
   assert.equal(answer.headers.get("idempotency-replayed"), null);
 });
 
 test("keys are 1 to 255 visible ASCII characters", async () => {
-  assert.equal((await order(user, ORDER, { "Idempotency-Key": "k".repeat(255) })).status, 202);
+  assert.equal((await order(user, UNPAINTED, { "Idempotency-Key": "k".repeat(255) })).status, 202);
   for (const key of ["", "k".repeat(256), "two words", "é", "tab\tbed"]) {
     const { errors } = await refused("invalid_request", user, "POST", "/api/generate", ORDER, { "Idempotency-Key": key });
     assert.equal(errors[0].pointer, "Idempotency-Key");
@@ -315,7 +321,7 @@ test("an account that orders too fast, or too much at once, waits", async () => 
   const fast = await newUser();
   await setLimits(fast, { generate_burst: 2, generate_per_minute: 1 });
   await refused("model_unknown", fast, "POST", "/api/generate", { ...ORDER, model: "nothing" });
-  assert.equal((await order(fast)).status, 202);
+  assert.equal((await order(fast, UNPAINTED)).status, 202);
   await refused("rate_limited", fast, "POST", "/api/generate", ORDER);
   const much = await newUser();
   await setLimits(much, { unfinished_max: 3 });
@@ -323,19 +329,11 @@ test("an account that orders too fast, or too much at once, waits", async () => 
   await refused("too_many_in_flight", much, "POST", "/api/generate", { ...ORDER, count: 2 });
   assert.equal(await balanceOf(much), 50 - 2 * PRICE);
   await call(much, "DELETE", `/api/generate/${id}`);
-  assert.equal((await order(much, { ...ORDER, count: 2 })).status, 202);
-});
-
-test("details of invalid requests are in Dutch for who reads Dutch", async () => {
-  const nl = { "Accept-Language": "nl" };
-  const english = await refused("invalid_request", user, "POST", "/api/generate", { ...ORDER, prompt: " " });
-  const dutch = await refused("invalid_request", user, "POST", "/api/generate", { ...ORDER, prompt: " " }, nl);
-  assert.notEqual(dutch.title, english.title);
-  assert.notEqual(dutch.errors[0].detail, english.errors[0].detail);
+  assert.equal((await order(much, { ...UNPAINTED, count: 2 })).status, 202);
 });
 
 test("no answer that is about a person may be stored by a cache", async () => {
-  const { json } = await order(user);
+  const { json } = await order(user, UNPAINTED);
   for (const target of ["/api/account", `/api/generate/${json.id}`, "/api/history", "/api/account/credits"]) {
     const control = (await call(user, "GET", target)).headers.get("cache-control");
     assert.match(control, /^(no-store|private, no-cache)$/, target);
@@ -346,6 +344,6 @@ test("credits granted by an operator can be spent", async () => {
   const mine = await newUser();
   await grant(mine, 5);
   assert.equal(await balanceOf(mine), 55);
-  const answer = await request("POST", "/api/generate", { body: ORDER, headers: { authorization: `bearer ${mine.token}` } });
+  const answer = await request("POST", "/api/generate", { body: UNPAINTED, headers: { authorization: `bearer ${mine.token}` } });
   assert.equal(answer.json.balance, 55 - PRICE);
 });

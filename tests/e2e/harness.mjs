@@ -39,7 +39,7 @@ export async function request(method, target, { body, headers = {}, ...rest } = 
   const bytes = Buffer.from(await response.arrayBuffer());
   const text = bytes.toString("utf8");
   let json;
-  if (/\bjson\b/.test(response.headers.get("content-type") ?? "")) json = JSON.parse(text);
+  if (text && /\bjson\b/.test(response.headers.get("content-type") ?? "")) json = JSON.parse(text);
   return { status: response.status, headers: response.headers, json, text, bytes };
 }
 

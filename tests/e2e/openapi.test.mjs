@@ -76,7 +76,7 @@ test("what can happen everywhere is described everywhere", () => {
   for (const { target, method, operation } of operations) {
     if (target === "/api/openapi.json") continue;
     const what = `${method} ${target}`;
-    for (const status of ["400", "413", "429", "500", "502", "503", "504"]) assert.ok(operation.responses[status], `${what}: ${status}`);
+    for (const status of ["400", "413", "429", "431", "500", "502", "503", "504"]) assert.ok(operation.responses[status], `${what}: ${status}`);
     assert.equal(operation.security.length > 0, "401" in operation.responses, `${what}: 401`);
     assert.equal("requestBody" in operation, "415" in operation.responses, `${what}: 415`);
     if (target.includes("{")) assert.ok(operation.responses[404], `${what}: 404`);
@@ -89,7 +89,8 @@ test("every problem's code is in the file with its status, and no other", () => 
   assert.ok(codes.length > 20);
   assert.deepEqual(description.components.schemas.Problem.properties.code.enum.toSorted(), codes.map(({ code }) => code).toSorted());
   const examples = Object.values(description.components.responses).flatMap((response) => Object.values(response.content["application/problem+json"].examples));
-  for (const { value } of examples)
+  // nginx refuses a range and a head under the general code.
+  for (const { value } of examples.filter(({ value }) => ![416, 431].includes(value.status)))
     assert.equal(String(value.status), codes.find(({ code }) => code === value.code).status, value.code);
 });
 
@@ -184,6 +185,6 @@ test("problems speak the language asked for", async () => {
 
 test("a head that is too large is refused in the same shape", async () => {
   const answer = await request("GET", "/api/account", { headers: { Authorization: `Bearer ${"x".repeat(40_000)}` } });
-  assert.ok([400, 413].includes(answer.status), String(answer.status));
+  assert.equal(answer.status, 431);
   assertDescribed("GET", "/api/account", answer);
 });

@@ -67,6 +67,7 @@ folding(void **state)
 	    {"ada@gmail.com.example.org", "ada@gmail.com.example.org"},
 	    {"a.da@notgmail.com", "a.da@notgmail.com"},
 	    {"\"a@b\"@gmail.com", "\"a@b\"@gmail.com"},
+	    {"\"a@b\".c+x@gmail.com", "\"a@b\"c@gmail.com"},
 	    {"+x@gmail.com", "@gmail.com"},
 	    {"no-at-sign", "no-at-sign"},
 	    {"", ""},

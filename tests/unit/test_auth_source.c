@@ -71,6 +71,7 @@ answer(int client)
 		send_all(client, head, strlen(head));
 		for (int i = 0; i < 1024; i++)
 			send_all(client, blanks, sizeof(blanks));
+		send_all(client, body, strlen(body)); /* acceptable, were it not for the size */
 		break;
 	case SAYS_NOTHING:
 		recv(client, request, sizeof(request), 0); /* until the other side gives up */

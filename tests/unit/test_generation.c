@@ -139,7 +139,7 @@ failures_speak_the_readers_language(void **state)
 }
 
 static void
-pages_group_rows_by_generation(void **state)
+pages_group_sentencesby_generation(void **state)
 {
 	(void)state;
 	struct db_result page = {.columns = {"id", "status", "model", "prompt", "aspect_ratio", "count", "seed",
@@ -256,6 +256,39 @@ refusals_pass_through(void **state)
 }
 
 static void
+refusals_speak_the_readers_language(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *given, *dutch;
+	} sentences[] = {
+	    {"{\"errors\": [{\"pointer\": \"/count\", \"detail\": \"must be from 1 to 4\"}]}",
+		"{\"errors\":[{\"pointer\":\"/count\",\"detail\":\"moet een geheel getal zijn van 1 tot en met 4\"}]}"},
+	    {"{\"errors\":[{\"pointer\":\"/aspect_ratio\",\"detail\":\"must be one of 1:1, 3:2\"},"
+	     "{\"pointer\":\"/x\",\"detail\":\"unheard of\"}]}",
+		"{\"errors\":[{\"pointer\":\"/aspect_ratio\",\"detail\":\"moet een van deze zijn: 1:1, 3:2\"},"
+		"{\"pointer\":\"/x\",\"detail\":\"unheard of\"}]}"},
+	    {"{\"other\":1}", "{\"other\":1}"},
+	    {"not JSON", "not JSON"},
+	};
+	struct generation_order order = {.model = "m", .prompt = "p", .count = 1};
+	struct generation_receipt receipt;
+	for (size_t i = 0; i < sizeof sentences / sizeof sentences[0]; i++) {
+		for (int language = 0; language < LANGUAGE__COUNT; language++) {
+			struct fixture fixture;
+			fixture_open(&fixture, NULL, 0);
+			fixture.call.language = (enum language)language;
+			fake_db.problem = PROBLEM_INVALID_REQUEST;
+			fake_db.refusal = (struct db_refusal){.extras = sentences[i].given};
+			assert_int_equal(generation_admit(&fixture.call, &order, &receipt), PROBLEM_INVALID_REQUEST);
+			assert_string_equal(
+			    fixture.refusal.extras, language == LANGUAGE_NL ? sentences[i].dutch : sentences[i].given);
+			arena_free(fixture.arena);
+		}
+	}
+}
+
+static void
 models_are_written(void **state)
 {
 	(void)state;
@@ -307,9 +340,10 @@ main(void)
 	    cmocka_unit_test(a_queued_generation_is_written_whole),
 	    cmocka_unit_test(images_have_signed_links),
 	    cmocka_unit_test(failures_speak_the_readers_language),
-	    cmocka_unit_test(pages_group_rows_by_generation),
+	    cmocka_unit_test(pages_group_sentencesby_generation),
 	    cmocka_unit_test(orders_carry_every_parameter),
 	    cmocka_unit_test(refusals_pass_through),
+	    cmocka_unit_test(refusals_speak_the_readers_language),
 	    cmocka_unit_test(models_are_written),
 	    cmocka_unit_test(states_are_a_closed_list),
 	};

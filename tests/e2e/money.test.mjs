@@ -1,0 +1,127 @@
+// Money under contention and faults: nobody spends what is not there, and every credit is accounted for.
+import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
+import { after, test } from "node:test";
+
+import { api, finished, grant, newUser, psql } from "./harness.mjs";
+import { assertAudit, assertPaid, balanceOf, cheapest, idle, promptOf, richUser, signalWorker } from "./faults.mjs";
+
+after(assertAudit);
+
+const order = async (user, prompt, count = 1, headers = {}) =>
+  api(user, "POST", "/api/generate", { model: (await cheapest()).id, prompt, count }, headers);
+
+// Spends or grants until exactly this many credits are left.
+async function userWith(credits) {
+  const user = await newUser();
+  const balance = await balanceOf(user);
+  if (balance < credits) await grant(user, credits - balance);
+  else if (balance > credits) await drain(user, balance - credits);
+  assert.equal(await balanceOf(user), credits);
+  return user;
+}
+
+async function drain(user, credits) {
+  const { credits: price, max_count: most } = await cheapest();
+  assert.equal(credits % price, 0, "the price divides what is to be spent");
+  for (let images = credits / price; images > 0; images -= Math.min(images, most)) {
+    const { status, json, text } = await order(user, promptOf("spend"), Math.min(images, most));
+    assert.equal(status, 202, text);
+    await finished(user, json.id);
+  }
+}
+
+test("64 orders at once on a balance for 10: exactly 10", async () => {
+  const { credits } = await cheapest();
+  const user = await userWith(10 * credits);
+  const answers = await Promise.all(Array.from({ length: 64 }, () => order(user, promptOf("rush"))));
+  const admitted = answers.filter(({ status }) => status === 202);
+  const refused = answers.filter(({ status }) => status !== 202);
+  assert.equal(admitted.length, 10);
+  for (const { status, json } of refused) {
+    assert.equal(status, 402);
+    assert.equal(json.code, "insufficient_credits");
+    assert.equal(json.required, credits);
+    assert.equal(json.balance, 0);
+  }
+  for (const { json } of admitted) await assertPaid(await finished(user, json.id));
+  assert.equal(await balanceOf(user), 0);
+  // The balance after each charge is a step of its own.
+  const left = admitted.map(({ json }) => json.balance).sort((a, b) => a - b);
+  assert.deepEqual(left, Array.from({ length: 10 }, (_, i) => i * credits));
+});
+
+test("orders without money are refused, and soon not even looked at", async () => {
+  const user = await userWith(0);
+  const counts = {};
+  for (let round = 0; round < 10; round++) {
+    const answers = await Promise.all(Array.from({ length: 25 }, () => order(user, promptOf("for nothing"))));
+    for (const { status, json, headers } of answers) {
+      counts[status] = (counts[status] ?? 0) + 1;
+      if (status === 429) {
+        assert.equal(json.code, "rate_limited");
+        assert.ok(Number(headers.get("retry-after")) >= 1);
+      }
+    }
+  }
+  assert.deepEqual(Object.keys(counts), ["402", "429"]);
+  assert.ok(counts[402] < 200 && counts[429] > 50, JSON.stringify(counts));
+  assert.equal(await balanceOf(user), 0);
+  const [{ count }] = await psql(
+    `select count(*) from shotai.generation g join shotai.account a on a.id = g.account
+     where a.user_id = '${user.id}' and g.finished_at is null`,
+  );
+  assert.equal(count, "0");
+});
+
+test("cancelling and claiming at the same time: one of them wins, the money follows", async () => {
+  const user = await richUser();
+  await idle();
+  const balance = await balanceOf(user);
+  signalWorker("SIGSTOP");
+  let ids;
+  try {
+    const answers = await Promise.all(Array.from({ length: 30 }, () => order(user, promptOf("sandbox:slow=1"))));
+    ids = answers.map(({ json }) => json.id);
+  } finally {
+    signalWorker("SIGCONT");
+  }
+  const canceled = await Promise.all(ids.map((id) => api(user, "DELETE", `/api/generate/${id}`)));
+  let spent = 0;
+  for (const [i, id] of ids.entries()) {
+    const end = await finished(user, id);
+    assert.ok([200, 409].includes(canceled[i].status), canceled[i].text);
+    assert.equal(end.status, canceled[i].status === 200 ? "canceled" : "succeeded");
+    if (canceled[i].status === 409) assert.equal(canceled[i].json.code, "not_cancelable");
+    await assertPaid(end);
+    spent += end.credits_charged - end.credits_refunded;
+  }
+  assert.equal(await balanceOf(user), balance - spent);
+});
+
+test("one idempotency key, many at once: one generation, one charge", async () => {
+  const user = await richUser();
+  const balance = await balanceOf(user);
+  const prompt = promptOf("only once"), key = randomUUID();
+  const answers = await Promise.all(Array.from({ length: 20 }, () => order(user, prompt, 1, { "Idempotency-Key": key })));
+  const ids = new Set(answers.filter(({ status }) => status === 202).map(({ json }) => json.id));
+  for (const { status } of answers) assert.ok(status === 202 || status === 409, String(status));
+  assert.equal(ids.size, 1);
+  const end = await finished(user, [...ids][0]);
+  assert.equal(await balanceOf(user), balance - end.credits_charged);
+});
+
+test("the ledger tells the same story as the balance", async () => {
+  const user = await richUser(20);
+  for (const what of ["", "sandbox:refuse", "sandbox:partial=1"]) {
+    const { json } = await order(user, promptOf(what), 4);
+    await assertPaid(await finished(user, json.id));
+  }
+  const { json } = await api(user, "GET", "/api/account/credits?limit=100");
+  const balance = await balanceOf(user);
+  assert.equal(json.items.reduce((sum, { amount }) => sum + amount, 0), balance);
+  assert.equal(json.items[0].balance_after, balance);
+  const refunds = json.items.filter(({ kind }) => kind === "refund");
+  assert.equal(refunds.length, 2);
+  assert.equal(new Set(refunds.map(({ generation_id: id }) => id)).size, 2);
+});
