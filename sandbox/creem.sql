@@ -180,7 +180,8 @@ create table if not exists delivery (
 	attempts integer not null default 0,
 	due_at timestamptz not null
 );
-create index if not exists delivery_waiting on delivery (lane, due_at) where state = 'waiting';
+create index if not exists delivery_waiting on delivery (due_at, id) where state = 'waiting';
+create index if not exists delivery_lane on delivery (lane, due_at, id) where state = 'waiting';
 create index if not exists delivery_event on delivery (event_id);
 
 create table if not exists attempt (

@@ -45,20 +45,20 @@ $$;
 create or replace function claim_delivery(seconds integer)
 returns table (delivery_id bigint, attempt integer, port integer, body text) language plpgsql volatile as $$
 declare
+	now_at timestamptz := clock_timestamp();
 	chosen text;
 begin
-	select l.id into chosen from lane l
-		where l.busy_until < clock_timestamp() and exists (select from delivery d
-			where d.lane = l.id and d.state = 'waiting' and d.due_at <= clock_timestamp())
-		order by l.busy_until limit 1 for update skip locked;
+	select l.id into chosen from delivery d join lane l on l.id = d.lane
+		where d.state = 'waiting' and d.due_at <= now_at and l.busy_until < now_at
+		order by d.due_at, d.id limit 1 for no key update of l skip locked;
 	if chosen is null then
 		return;
 	end if;
-	update lane l set busy_until = clock_timestamp() + seconds * interval '1 second' where l.id = chosen;
+	update lane l set busy_until = now_at + seconds * interval '1 second' where l.id = chosen;
 	return query update delivery d set attempts = d.attempts + 1
 		from event e
 		where e.id = d.event_id and d.id = (select n.id from delivery n
-			where n.lane = chosen and n.state = 'waiting' and n.due_at <= clock_timestamp()
+			where n.lane = chosen and n.state = 'waiting' and n.due_at <= now_at
 			order by n.due_at, n.id limit 1)
 		returning d.id, d.attempts, d.port, e.body;
 end

@@ -49,7 +49,7 @@ begin
 	if path_id not like 'ch\_%' then
 		perform refuse(404, 'Checkout not found');
 	end if;
-	return act(path_id, input);
+	return act(path_id, input - 'port');
 end
 $$;
 

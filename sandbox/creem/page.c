@@ -26,8 +26,8 @@ static const char style[] =
     ".head{display:flex;flex-wrap:wrap;gap:.25rem 1rem;justify-content:space-between;align-items:baseline}\n"
     ".tag{font-size:.875rem;border:1px solid var(--line);border-radius:1rem;padding:0 .625rem;white-space:nowrap}\n"
     ".note{border-left:.25rem solid var(--warn);padding-left:.75rem}\n"
-    "dl{margin:0;display:grid;grid-template-columns:1fr auto;gap:.25rem 1rem}\n"
-    "dd{margin:0;text-align:right;font-variant-numeric:tabular-nums}\n"
+    "dl{margin:0;display:grid;grid-template-columns:1fr auto;gap:.25rem 0}\n"
+    "dd{margin:0;padding-left:1rem;text-align:right;font-variant-numeric:tabular-nums}\n"
     ".total{font-weight:600;border-top:1px solid var(--line);padding-top:.375rem}\n"
     "label{display:grid;gap:.25rem;font-size:.875rem;color:var(--soft)}\n"
     "input,select{font:inherit;color:var(--ink);background:var(--paper);border:1px solid var(--line);"
@@ -54,6 +54,7 @@ page_open(struct response *response, const char *title)
 	response->content_type = "text/html; charset=utf-8";
 	text_add(html, "<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n<meta name=\"viewport\" "
 		       "content=\"width=device-width, initial-scale=1\">\n<meta name=\"robots\" content=\"noindex\">\n"
+		       "<link rel=\"icon\" href=\"/assets/favicon.svg\">\n"
 		       "<link rel=\"stylesheet\" href=\"" CREEM_ROOT "/style.css\">\n<title>");
 	text_add_html(html, title);
 	text_add(

@@ -126,9 +126,10 @@ static void
 write_event(struct text *html, const struct db_result *rows, size_t row)
 {
 	const char *id = db_text(rows, row, "id"), *answer = db_text(rows, row, "answer");
+	int64_t attempts = db_integer(rows, row, "attempts");
 	text_add(html, "<li class=\"card\">\n");
 	write_head(html, db_text(rows, row, "type"), db_text(rows, row, "state"));
-	text_printf(html, "<p class=\"soft\">%" PRId64 " attempts", db_integer(rows, row, "attempts"));
+	text_printf(html, "<p class=\"soft\">%" PRId64 " attempt%s", attempts, attempts == 1 ? "" : "s");
 	if (answer != NULL)
 		text_printf(html, ", last answer %s", answer);
 	text_add(html, ", ");
