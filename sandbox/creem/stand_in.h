@@ -27,7 +27,7 @@ stand_in(const struct app *app)
 
 typedef enum problem handler(struct app *app, struct request *request, struct response *response);
 
-/* The functions of sandbox/creem/4-api.sql that the API and the hooks for tests reach: name, method, path. */
+/* The functions of 6-api.sql and 7-hooks.sql: name, method, path. */
 #define CREEM_API(X)                                                                                                   \
 	X(api_checkout_create, "POST", "/v1/checkouts")                                                                \
 	X(api_checkout_get, "GET", "/v1/checkouts")                                                                    \

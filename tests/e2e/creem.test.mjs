@@ -159,6 +159,14 @@ test("a top-up: one event, whose order and transaction add up; the API tells the
   await hook("POST", `/act/${checkout.id}`, { action: "pay" }, 400);
 });
 
+test("a checkout that several pay at once is paid once", async () => {
+  const { id } = await newCheckout(topUp);
+  const pay = () => request("POST", `/sandbox/creem/test/act/${id}`, { body: { action: "pay", port }, headers: { "x-api-key": env.CREEM_API_KEY } });
+  const answers = await Promise.all(Array.from({ length: 8 }, pay));
+  assert.deepEqual(answers.map(({ status }) => status).sort(), [200, ...Array(7).fill(400)]);
+  assert.equal((await hook("GET", `/events?about=${id}`)).items.length, 1);
+});
+
 test("transactions/search goes page by page, newest first, also by product", async () => {
   const product = await creem.products.create({ name: "Paged", description: "paged", price: 100, currency: "EUR", billingType: "onetime" });
   const bought = [];
@@ -508,6 +516,7 @@ test("state and undelivered events outlive a restart", async () => {
   await waitFor(() => caught.some((one) => one.id === event), { what: "the first attempt" });
   await restart("creem");
   statusOf = () => 200;
+  await psql(`update sandbox_creem.delivery set due_at = clock_timestamp() where event_id = '${event}' and state = 'waiting'`);
   await waitFor(async () => (await hook("GET", `/events/${event}`)).deliveries[0].state === "delivered", { what: "the next attempt" });
   assert.equal((await creem.subscriptions.get(id)).status, "active");
   assert.equal((await act(id, "renew"))[0].type, "subscription.paid");

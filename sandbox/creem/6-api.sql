@@ -1,87 +1,5 @@
--- Creem's REST API and, below it, the hooks for tests. Each function gets the id in the path (or null) and the body, or
--- the query as an object of strings; it returns the answer or ends with refuse().
-
--- spec: {"member": "string!"}, by the types of jsonb_typeof, ! where the member must be there. null counts as absent.
-create or replace function check_input(input jsonb, spec jsonb) returns void language plpgsql as $$
-declare
-	said text[] := '{}';
-	member text;
-	kind text;
-	given text;
-begin
-	for member, kind in select * from jsonb_each_text(spec) loop
-		given := coalesce(nullif(jsonb_typeof(input -> member), 'null'), 'absent');
-		if given = 'absent' and kind like '%!' then
-			said := said || (member || ' should not be empty');
-		end if;
-		if given <> rtrim(kind, '!') and (given <> 'absent' or kind like '%!') then
-			said := said || format('%s must be %s %s', member, case when kind ~ '^[aeiou]' then 'an' else 'a' end,
-				rtrim(kind, '!'));
-		end if;
-	end loop;
-	for member in select k from jsonb_object_keys(input) k where not spec ? k loop
-		said := said || format('property %s should not exist', member);
-	end loop;
-	if said <> '{}' then
-		perform refuse(400, variadic said);
-	end if;
-end
-$$;
-
--- The member as a whole number within these bounds, whether it came as a number or as text; null when absent.
-create or replace function whole(input jsonb, member text, least_value bigint, greatest_value bigint) returns bigint
-language plpgsql as $$
-declare
-	given text := input ->> member;
-begin
-	if given is null then
-		return null;
-	elsif given !~ '^-?[0-9]{1,12}$' then
-		perform refuse(400, member || ' must be an integer number');
-	elsif given::bigint < least_value then
-		perform refuse(400, format('%s must not be less than %s', member, least_value));
-	elsif given::bigint > greatest_value then
-		perform refuse(400, format('%s must not be greater than %s', member, greatest_value));
-	end if;
-	return given::bigint;
-end
-$$;
-
-create or replace function one_of(input jsonb, member text, variadic allowed text[]) returns text language plpgsql as $$
-begin
-	if input ->> member is not null and not input ->> member = any (allowed) then
-		perform refuse(400, format('%s must be one of the following values: %s', member, array_to_string(allowed, ', ')));
-	end if;
-	return input ->> member;
-end
-$$;
-
-create or replace function list_json(items jsonb, total bigint, page bigint, size bigint) returns jsonb
-language sql immutable as $$
-	select jsonb_build_object('items', coalesce(items, '[]'), 'pagination', jsonb_build_object('total_records', total,
-		'total_pages', (total + size - 1) / size, 'current_page', page,
-		'next_page', case when page * size < total then page + 1 end, 'prev_page', case when page > 1 then page - 1 end))
-$$;
-
--- All of it runs through here: name is a function below, path_id what stood in the path, url PUBLIC_URL.
-create or replace function call(name text, path_id text, input jsonb, url text, out status integer, out body text)
-language plpgsql as $$
-declare
-	answer jsonb;
-begin
-	perform set_config('sandbox_creem.url', url, true);
-	execute format('select sandbox_creem.%I($1, $2)', name) into answer using path_id, input;
-	status := 200;
-	body := answer::text;
-exception when sqlstate 'CR400' or sqlstate 'CR404' or sqlstate 'CR503' then
-	get stacked diagnostics body = message_text;
-	status := right(sqlstate, 3)::integer;
-end
-$$;
-
-create or replace function public_url() returns text language sql stable as $$
-	select current_setting('sandbox_creem.url')
-$$;
+-- Creem's REST API. Each function gets the id in the path (or null) and the body, or the query as an object of strings;
+-- it returns the answer or ends with refuse().
 
 -- Checkouts
 
@@ -396,9 +314,15 @@ $$;
 -- Transactions and refunds
 
 create or replace function api_transaction_get(path_id text, input jsonb) returns jsonb language plpgsql as $$
+declare
+	t transaction;
 begin
 	perform check_input(input, '{"transaction_id": "string!"}');
-	return transaction_json(get_transaction(input ->> 'transaction_id'));
+	select * into t from transaction where id = input ->> 'transaction_id';
+	if t.id is null then
+		perform refuse(404, 'Transaction not found');
+	end if;
+	return transaction_json(t);
 end
 $$;
 
@@ -451,89 +375,5 @@ begin
 				else 'allow' end, 'usage', '{"units": 1}'::jsonb)
 		|| case when input ->> 'external_id' is null then '{}'
 			else jsonb_build_object('external_id', input -> 'external_id') end;
-end
-$$;
-
--- Hooks for tests
-
--- One action on a checkout, subscription or transaction; answers the events, oldest first.
-create or replace function test_act(path_id text, input jsonb) returns jsonb language plpgsql as $$
-declare
-	ids jsonb := act(path_id, input);
-begin
-	return jsonb_build_object('events', coalesce((select jsonb_agg(event_json(e) order by e.position) from event e
-		where ids ? e.id), '[]'));
-end
-$$;
-
--- A refund that was pending has gone through; no event tells.
-create or replace function test_settle(path_id text, input jsonb) returns jsonb language plpgsql as $$
-declare
-	r refund;
-begin
-	perform tick();
-	update refund set status = 'succeeded' where id = path_id and status in ('pending', 'requiresAction') returning * into r;
-	if r.id is null then
-		perform refuse(404, 'There is no such refund that waits');
-	end if;
-	perform settle_refund(get_transaction(r.transaction_id), r.amount);
-	return refund_json(r);
-end
-$$;
-
--- The newest events whose body holds `about` (an id, a request_id, an address) and that are of `type`, newest first.
-create or replace function test_events(path_id text, input jsonb) returns jsonb language plpgsql as $$
-declare
-	most bigint := coalesce(whole(input, 'limit', 1, 1000), 100);
-begin
-	perform check_input(input, '{"about": "string", "type": "string", "limit": "string"}');
-	return jsonb_build_object('items', coalesce((select jsonb_agg(event_json(e) order by e.position desc) from (
-		select * from event n where (input ->> 'about' is null or strpos(n.body, input ->> 'about') > 0)
-			and (input ->> 'type' is null or n.type = input ->> 'type')
-		order by n.position desc limit most) e), '[]'));
-end
-$$;
-
-create or replace function get_event(of_id text) returns event language plpgsql as $$
-declare
-	e event;
-begin
-	select * into e from event where id = of_id;
-	if e.id is null then
-		perform refuse(404, 'Event not found');
-	end if;
-	return e;
-end
-$$;
-
-create or replace function test_event(path_id text, input jsonb) returns jsonb language sql as $$
-	select event_json(get_event(path_id))
-$$;
-
-create or replace function redeliver(e event, to_port integer) returns void language sql as $$
-	insert into delivery (event_id, lane, port, due_at) values (e.id, e.lane, to_port, clock_timestamp())
-$$;
-
--- Delivers an event (again), under the same id and with the same body.
-create or replace function test_redeliver(path_id text, input jsonb) returns jsonb language plpgsql as $$
-declare
-	e event := get_event(path_id);
-begin
-	perform check_input(input, '{"port": "number"}');
-	perform redeliver(e, whole(input, 'port', 1, 65535)::integer);
-	return event_json(e);
-end
-$$;
-
--- Any event, made up by the test: {"type", "object"} and send()'s how.
-create or replace function test_send(path_id text, input jsonb) returns jsonb language plpgsql as $$
-declare
-	ids jsonb;
-begin
-	if jsonb_typeof(input -> 'type') is distinct from 'string' then
-		perform refuse(400, 'type must be a string');
-	end if;
-	ids := send(coalesce(input ->> 'lane', 'test'), happened(input ->> 'type', input -> 'object'), input);
-	return (select event_json(e) from event e where ids ? e.id order by e.position limit 1);
 end
 $$;
