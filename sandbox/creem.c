@@ -89,14 +89,16 @@ release(struct app *app)
 static bool
 is_loopback(const char *url)
 {
-	const char *host = strstr(url, "://");
-	if (host == NULL)
+	const char *start = strstr(url, "://");
+	char host[64];
+	if (start == NULL)
 		return false;
-	host += 3;
-	size_t len = host[0] == '[' ? strcspn(host, "]") + 1 : strcspn(host, ":/");
-	return (len == 9 && strncasecmp(host, "localhost", len) == 0) ||
-	       (len == 5 && strncmp(host, "[::1]", len) == 0) ||
-	       (strncmp(host, "127.", 4) == 0 && strspn(host, "0123456789.") == len);
+	start += 3;
+	size_t len = start[0] == '[' ? strcspn(start, "]") + 1 : strcspn(start, ":/");
+	if (len >= sizeof(host))
+		return false;
+	snprintf(host, sizeof(host), "%.*s", (int)len, start);
+	return config_is_loopback(host);
 }
 
 /* Whether the command line only asks about the program. */

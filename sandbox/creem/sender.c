@@ -26,8 +26,14 @@ struct sender {
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	bool woken; /* under mutex */
-	volatile bool stop;
+	bool stop;  /* read and written atomically, as http does */
 };
+
+static bool
+is_stopped(const struct sender *sender)
+{
+	return __atomic_load_n(&sender->stop, __ATOMIC_RELAXED);
+}
 
 static const char *
 sign(struct arena *arena, const char *secret, const char *body)
@@ -110,7 +116,7 @@ pause_for(struct sender *sender, int ms)
 	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000L;
 	until.tv_nsec %= 1000000000L;
 	pthread_mutex_lock(&sender->mutex);
-	while (!sender->woken && !sender->stop)
+	while (!sender->woken && !is_stopped(sender))
 		if (pthread_cond_timedwait(&sender->wake, &sender->mutex, &until) != 0)
 			break;
 	sender->woken = false;
@@ -122,7 +128,7 @@ run(void *context)
 {
 	struct sender *sender = context;
 	AUTO_ARENA arena = arena_new();
-	while (!sender->stop) {
+	while (!is_stopped(sender)) {
 		enum problem problem;
 		bool sent = send_next(sender, arena, &problem);
 		arena_reset(arena);
@@ -166,7 +172,7 @@ sender_stop(struct sender *sender)
 {
 	if (sender == NULL)
 		return;
-	sender->stop = true;
+	__atomic_store_n(&sender->stop, true, __ATOMIC_RELAXED);
 	sender_wake(sender);
 	pthread_join(sender->thread, NULL);
 	pthread_cond_destroy(&sender->wake);

@@ -7,14 +7,14 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { Creem } from "creem";
 import { constructWebhookEventEntity } from "creem/webhooks";
-import { env, execute, psql, request, restart, waitFor } from "./harness.mjs";
+import { env, execute, pids, psql, request, restart, waitFor } from "./harness.mjs";
 
 const root = `${env.url}/sandbox/creem`;
 const creem = new Creem({ apiKey: env.CREEM_API_KEY, serverURL: root });
 const monthly = "prod_sandbox_monthly", yearly = "prod_sandbox_yearly", topUp = "prod_sandbox_topup_500";
 
 const caught = []; // { id, body, signature, event } of every delivery, in order
-let statusOf = () => 200;
+let statusOf = () => 200; // null: no answer at all
 const receiver = createServer((incoming, answer) => {
   const chunks = [];
   incoming.on("data", (chunk) => chunks.push(chunk));
@@ -22,7 +22,8 @@ const receiver = createServer((incoming, answer) => {
     const body = Buffer.concat(chunks).toString("utf8"), event = JSON.parse(body);
     const delivery = { id: event.id, body, event, headers: incoming.headers, at: Date.now() };
     caught.push(delivery);
-    answer.writeHead(statusOf(delivery)).end();
+    const status = statusOf(delivery);
+    if (status !== null) answer.writeHead(status).end();
   });
 });
 let port;
@@ -520,6 +521,23 @@ test("state and undelivered events outlive a restart", async () => {
   await waitFor(async () => (await hook("GET", `/events/${event}`)).deliveries[0].state === "delivered", { what: "the next attempt" });
   assert.equal((await creem.subscriptions.get(id)).status, "active");
   assert.equal((await act(id, "renew"))[0].type, "subscription.paid");
+});
+
+test("an attempt whose sender was killed is made again", async () => {
+  const checkout = await newCheckout(topUp);
+  statusOf = ({ event }) => (event.object.id === checkout.id ? null : 200);
+  const { events: [{ id }] } = await hook("POST", `/act/${checkout.id}`, { action: "pay", port });
+  await waitFor(() => caught.some((one) => one.id === id), { what: "the attempt" });
+  const { children } = pids("creem");
+  for (const pid of children) process.kill(pid, "SIGKILL");
+  statusOf = () => 200;
+  await waitFor(() => !pids("creem").children.some((pid) => children.includes(pid)), { what: "the children to be gone" });
+  await psql(`update sandbox_creem.lane set busy_until = '-infinity' where id in (select lane from sandbox_creem.event where id = '${id}')`);
+  const { attempts } = await waitFor(async () => {
+    const { deliveries: [it] } = await hook("GET", `/events/${id}`);
+    return it.state === "delivered" && it;
+  }, { what: "another attempt" });
+  assert.deepEqual(attempts.map(({ number, status }) => [number, status]), [[2, 200]]);
 });
 
 test("any event can be made up, also one that Creem does not know yet", async () => {
