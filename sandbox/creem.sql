@@ -43,6 +43,7 @@ create table if not exists product (
 	trial_price bigint,
 	default_success_url text,
 	status text not null default 'active' check (status in ('active', 'archived')),
+	idempotency_key text unique,
 	created_at timestamptz not null,
 	updated_at timestamptz not null
 );
@@ -91,6 +92,7 @@ create table if not exists orders (
 	created_at timestamptz not null,
 	updated_at timestamptz not null
 );
+create index if not exists orders_customer on orders (customer_id);
 
 create table if not exists subscription (
 	id text primary key,

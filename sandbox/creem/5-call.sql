@@ -62,13 +62,14 @@ language sql immutable as $$
 		'next_page', case when page * size < total then page + 1 end, 'prev_page', case when page > 1 then page - 1 end))
 $$;
 
--- All of it runs through here: name is a function below, path_id what stood in the path, url PUBLIC_URL.
-create or replace function call(name text, path_id text, input jsonb, url text, out status integer, out body text)
+-- All of it runs through here: name is a function of the next files, path_id what stood in the path, url PUBLIC_URL,
+-- key an Idempotency-Key or null.
+create or replace function call(name text, path_id text, input jsonb, url text, key text, out status integer, out body text)
 language plpgsql as $$
 declare
 	answer jsonb;
 begin
-	perform set_config('sandbox_creem.url', url, true);
+	perform set_config('sandbox_creem.url', url, true), set_config('sandbox_creem.key', coalesce(key, ''), true);
 	execute format('select sandbox_creem.%I($1, $2)', name) into answer using path_id, input;
 	status := 200;
 	body := answer::text;

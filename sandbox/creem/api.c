@@ -76,9 +76,10 @@ enum problem
 creem_call(struct app *app, struct request *request, const char *function, const char *id, const char *input,
     struct db_result **ret_result)
 {
-	static const struct db_statement call = {.sql = "select * from sandbox_creem.call($1, $2, $3::jsonb, $4)"};
-	const char *parameters[] = {function, id, input, stand_in(app)->url};
-	return db_call(app->db, request->arena, &call, parameters, 4, ret_result, NULL);
+	static const struct db_statement call = {.sql = "select * from sandbox_creem.call($1, $2, $3::jsonb, $4, $5)"};
+	const char *key = request_header(request, "HTTP_IDEMPOTENCY_KEY");
+	const char *parameters[] = {function, id, input, stand_in(app)->url, key};
+	return db_call(app->db, request->arena, &call, parameters, 5, ret_result, NULL);
 }
 
 static bool

@@ -27,7 +27,7 @@ stand_in(const struct app *app)
 
 typedef enum problem handler(struct app *app, struct request *request, struct response *response);
 
-/* The functions of 6-api.sql and 7-hooks.sql: name, method, path. */
+/* The functions of 6-api.sql, 6-catalogue.sql and 7-hooks.sql: name, method, path. */
 #define CREEM_API(X)                                                                                                   \
 	X(api_checkout_create, "POST", "/v1/checkouts")                                                                \
 	X(api_checkout_get, "GET", "/v1/checkouts")                                                                    \
@@ -38,7 +38,9 @@ typedef enum problem handler(struct app *app, struct request *request, struct re
 	X(api_product_update, "PATCH", "/v1/products/{product}")                                                       \
 	X(api_product_archive, "DELETE", "/v1/products/{product}")                                                     \
 	X(api_customer_get, "GET", "/v1/customers")                                                                    \
+	X(api_customer_list, "GET", "/v1/customers/list")                                                              \
 	X(api_customer_billing, "POST", "/v1/customers/billing")                                                       \
+	X(api_customer_orders, "GET", "/v1/customers/{customer}/orders")                                               \
 	X(api_customer_subscriptions, "GET", "/v1/customers/{customer}/subscriptions")                                 \
 	X(api_subscription_get, "GET", "/v1/subscriptions")                                                            \
 	X(api_subscription_search, "GET", "/v1/subscriptions/search")                                                  \

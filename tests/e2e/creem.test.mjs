@@ -116,6 +116,8 @@ test("products: the catalogue, made, changed, archived, found both ways, page by
   assert.equal((await creem.products.archive(made.id)).status, "archived");
   assert.ok((await items(creem.products.search(1, 100, "archived"))).some(({ id }) => id === made.id));
   await refused(newCheckout(made.id), 400, /not active/);
+  const once = { name: "Once", description: "made once", price: 500, currency: "EUR", billingType: "onetime" }, key = randomUUID();
+  assert.equal((await creem.products.create(once, key)).id, (await creem.products.create(once, key)).id);
   await refused(creem.products.get("prod_unknown"), 404, /not found/);
   await refused(creem.products.create({ name: "x", description: "x", price: 50, currency: "EUR", billingType: "onetime" }), 400, /price/);
   await refused(creem.products.create({ name: "x", description: "x", price: 500, currency: "EUR", billingType: "recurring" }), 400, /billing_period/);
@@ -365,6 +367,10 @@ test("customers: found by id and by address; the one who pays may have another a
   await refused(creem.customers.retrieve("cust_unknown"), 404, /not found/);
   const again = await buy(topUp, "pay", {}, { customer: { id: object.customer.id } });
   assert.equal(again.object.customer.id, object.customer.id);
+  assert.equal((await creem.customers.getOrders(object.customer.id)).items.length, 2);
+  assert.ok((await items(creem.customers.list(1, 100))).some(({ id }) => id === object.customer.id));
+  const { id, customer } = await subscribe();
+  assert.deepEqual((await creem.customers.listSubscriptions(customer)).items.map((one) => one.id), [id]);
   await refused(creem.customers.generateBillingLinks({ customerId: "cust_unknown" }), 404, /not found/);
 });
 
