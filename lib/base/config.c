@@ -35,6 +35,12 @@ static const struct {
 #undef X
 };
 
+static const char *const choices[CONFIG_NAME__COUNT][2] = {
+#define X(name, first, second) [CONFIG_##name] = {first, second},
+    CONFIG_CHOICES(X)
+#undef X
+};
+
 struct config {
 	struct arena *arena;
 	char *values[CONFIG_NAME__COUNT];
@@ -153,6 +159,17 @@ check_level(struct config *config, enum config_name name, char *value)
 	return "debug, info, warn or error";
 }
 
+static const char *
+check_choice(struct config *config, enum config_name name, char *value)
+{
+	const char *const *words = choices[name];
+
+	config->integers[name] = strcmp(value, words[1]) == 0;
+	return strcmp(value, words[config->integers[name]]) == 0
+		   ? NULL
+		   : arena_printf(config->arena, "%s or %s", words[0], words[1]);
+}
+
 static check_value *const checks[CONFIG_KIND__COUNT] = {
     [CONFIG_KIND_TEXT] = check_text,
     [CONFIG_KIND_INTEGER] = check_integer,
@@ -161,7 +178,26 @@ static check_value *const checks[CONFIG_KIND__COUNT] = {
     [CONFIG_KIND_STORAGE] = check_storage,
     [CONFIG_KIND_SECRETS] = check_secrets,
     [CONFIG_KIND_LEVEL] = check_level,
+    [CONFIG_KIND_CHOICE] = check_choice,
 };
+
+/* Creem obliges whoever sells pictures through it to screen every prompt; only its test keys are free of that. */
+static const char *
+settle_moderation(struct config *config)
+{
+	const char *key = config->values[CONFIG_CREEM_API_KEY];
+	bool in_earnest = key != NULL && strncmp(key, "creem_test_", 11) != 0;
+
+	if (config->values[CONFIG_MODERATION] == NULL) {
+		config->integers[CONFIG_MODERATION] = key != NULL;
+		config->values[CONFIG_MODERATION] =
+		    arena_strdup(config->arena, choices[CONFIG_MODERATION][key != NULL]);
+	}
+	bool screens = config->integers[CONFIG_MODERATION] != 0;
+	if (screens && key == NULL)
+		return "MODERATION cannot be creem without CREEM_API_KEY";
+	return !screens && in_earnest ? "MODERATION must not be off with a CREEM_API_KEY of production" : NULL;
+}
 
 bool
 config_is_loopback(const char *host)
@@ -194,6 +230,12 @@ config_load(char *ret_error, size_t error_size)
 			config_free(config);
 			return NULL;
 		}
+	}
+	const char *fault = settle_moderation(config);
+	if (fault != NULL) {
+		snprintf(ret_error, error_size, "%s", fault);
+		config_free(config);
+		return NULL;
 	}
 	return config;
 }
@@ -233,7 +275,8 @@ config_text(const struct config *config, enum config_name name)
 int64_t
 config_integer(const struct config *config, enum config_name name)
 {
-	assert(settings[name].kind == CONFIG_KIND_INTEGER || settings[name].kind == CONFIG_KIND_LEVEL);
+	assert(settings[name].kind == CONFIG_KIND_INTEGER || settings[name].kind == CONFIG_KIND_LEVEL ||
+	       settings[name].kind == CONFIG_KIND_CHOICE);
 	return config->integers[name];
 }
 

@@ -19,6 +19,7 @@ enum config_kind {
 	CONFIG_KIND_STORAGE,  /* file:/absolute/path or r2 */
 	CONFIG_KIND_SECRETS,  /* one or two secrets of at least 32 characters: current,previous */
 	CONFIG_KIND_LEVEL,    /* debug | info | warn | error */
+	CONFIG_KIND_CHOICE,   /* one of two words; config_integer tells which: 0 or 1 */
 	CONFIG_KIND__COUNT
 };
 
@@ -31,6 +32,8 @@ enum config_kind {
 	X(TRUSTED_PROXIES, CONFIG_KIND_TEXT, NULL, false, "addresses whose X-Forwarded-For nginx believes, by commas") \
 	X(SUPPORT_EMAIL, CONFIG_KIND_TEXT, "support@shotai.example", false, "shown to people who need help")           \
 	X(DATABASE_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of the web programs (role shotai_web)")          \
+	X(DATABASE_WEBHOOK_URL, CONFIG_KIND_DATABASE, NULL, true,                                                      \
+	    "connection of billing-webhook (role shotai_webhook)")                                                     \
 	X(DATABASE_WORKER_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of the worker (role shotai_worker)")      \
 	X(DATABASE_OPERATOR_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of shotaictl (role shotai_operator)")   \
 	X(DATABASE_ADMIN_URL, CONFIG_KIND_DATABASE, NULL, true,                                                        \
@@ -44,6 +47,13 @@ enum config_kind {
 	X(OPENAI_BASE_URL, CONFIG_KIND_URL, "https://api.openai.com/v1", false, "OpenAI-compatible images API")        \
 	X(OPENAI_API_KEY, CONFIG_KIND_TEXT, NULL, true, "its key")                                                     \
 	X(PROVIDER_TIMEOUT_SECONDS, CONFIG_KIND_INTEGER, "300", false, "deadline of one generation, retries included") \
+	X(CREEM_API_URL, CONFIG_KIND_URL, "https://api.creem.io", false, "Creem's API; its paths start with /v1")      \
+	X(CREEM_API_KEY, CONFIG_KIND_TEXT, NULL, true, "its key; absent: nothing can be bought")                       \
+	X(CREEM_WEBHOOK_SECRET, CONFIG_KIND_TEXT, NULL, true, "signs Creem's webhooks; absent: all are refused")       \
+	X(MODERATION, CONFIG_KIND_CHOICE, NULL, false,                                                                 \
+	    "creem or off: who screens prompts; absent: creem with a CREEM_API_KEY, else off")                         \
+	X(MODERATION_FLAG, CONFIG_KIND_CHOICE, "deny", false,                                                          \
+	    "deny or allow: what becomes of a prompt that is flagged")                                                 \
 	X(LOG_LEVEL, CONFIG_KIND_LEVEL, "info", false, "debug, info, warn or error")
 
 /* name, least and greatest value of each CONFIG_KIND_INTEGER */
@@ -52,6 +62,11 @@ enum config_kind {
 	X(WORKER_CONCURRENCY, 1, 1024)                                                                                 \
 	X(DATABASE_PREPARED, 0, 1)                                                                                     \
 	X(PROVIDER_TIMEOUT_SECONDS, 1, 3600)
+
+/* name and the words of each CONFIG_KIND_CHOICE */
+#define CONFIG_CHOICES(X)                                                                                              \
+	X(MODERATION, "off", "creem")                                                                                  \
+	X(MODERATION_FLAG, "deny", "allow")
 
 enum config_name {
 #define X(name, kind, fallback, secret, meaning) CONFIG_##name,
@@ -70,7 +85,10 @@ struct config;
 struct config *config_load(char *ret_error, size_t error_size);
 void config_free(struct config *config);
 
-/* The effective value, NULL when it is absent and has no default; a level also as config_integer, an enum log_level. */
+/*
+ * The effective value, NULL when it is absent and has no default; a level also as config_integer, an enum log_level, a
+ * choice as the number of its word.
+ */
 const char *config_text(const struct config *config, enum config_name name);
 int64_t config_integer(const struct config *config, enum config_name name);
 /* "PUBLIC_URL" and so on, and the setting's kind. */

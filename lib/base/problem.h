@@ -29,11 +29,14 @@
 	X(METHOD_NOT_ALLOWED, 405, "method_not_allowed", "This method is not allowed here",                            \
 	    "Deze methode kan hier niet")                                                                              \
 	X(NOT_CANCELABLE, 409, "not_cancelable", "It is no longer queued", "De opname staat niet meer in de wachtrij") \
+	X(ALREADY_SUBSCRIBED, 409, "already_subscribed", "There is a subscription already",                            \
+	    "Er loopt al een abonnement")                                                                              \
 	X(IDEMPOTENCY_IN_PROGRESS, 409, "idempotency_in_progress", "The first request is still running",               \
 	    "Het eerste verzoek loopt nog")                                                                            \
 	X(TOO_LARGE, 413, "too_large", "Too large", "Te groot")                                                        \
 	X(UNSUPPORTED_MEDIA_TYPE, 415, "unsupported_media_type", "Send JSON", "Stuur JSON")                            \
 	X(MODEL_UNKNOWN, 422, "model_unknown", "There is no such model", "Dit model bestaat niet")                     \
+	X(PRODUCT_UNKNOWN, 422, "product_unknown", "There is no such product", "Dit product bestaat niet")             \
 	X(UPLOAD_UNKNOWN, 422, "upload_unknown", "There is no such upload", "Deze upload bestaat niet")                \
 	X(IDEMPOTENCY_KEY_REUSED, 422, "idempotency_key_reused", "This key was used for another request",              \
 	    "Deze sleutel hoort bij een ander verzoek")                                                                \
@@ -46,6 +49,8 @@
 	X(AUTH_UNAVAILABLE, 503, "auth_unavailable", "Sign-in cannot be checked now",                                  \
 	    "Inloggen kan nu niet worden gecontroleerd")                                                               \
 	X(STORAGE_UNAVAILABLE, 503, "storage_unavailable", "Picture storage is away", "De beeldopslag is even weg")    \
+	X(PAYMENTS_UNAVAILABLE, 503, "payments_unavailable", "Payments cannot be made now",                            \
+	    "Betalen kan nu even niet")                                                                                \
 	X(MODEL_UNAVAILABLE, 503, "model_unavailable", "This model is switched off now", "Dit model staat nu uit")     \
 	X(UPSTREAM_TIMEOUT, 504, "upstream_timeout", "The answer took too long", "Het antwoord duurde te lang")
 

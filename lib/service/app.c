@@ -242,9 +242,9 @@ accept_loop(struct app *app, struct arena *arena)
 }
 
 static int
-run_child(const struct program *program, struct config *config)
+run_child(const struct program *program, struct config *config, int children)
 {
-	struct app app = {.program = program, .config = config};
+	struct app app = {.program = program, .config = config, .children = children};
 	AUTO_ARENA arena = arena_new();
 	int status = EXIT_FAILURE;
 
@@ -292,7 +292,7 @@ default_children(const struct program *program, const struct config *config)
 	int64_t wanted = config_integer(config, CONFIG_PROCESSES);
 
 	if (!program->scales)
-		return 2;
+		return program->children > 0 ? program->children : 2;
 	if (wanted == 0)
 		wanted = cores > 0 ? 2 * cores : 2;
 	return (int)(wanted < CHILDREN_MAX ? wanted : CHILDREN_MAX);
@@ -377,5 +377,5 @@ app_main(int argc, char **argv, const struct program *program)
 	}
 	struct config *config = load_config(program);
 	log_open(program->name, (enum log_level)config_integer(config, CONFIG_LOG_LEVEL));
-	return run_child(program, config);
+	return run_child(program, config, prefork_children(argc, argv));
 }

@@ -114,8 +114,10 @@ prefork_forbid_core(void)
 _Noreturn static void
 execute(const struct parent *parent, int ready_fd, pid_t parent_pid)
 {
-	char *argv[] = {parent->prefork->argv[0], (char[]){"--child"}, NULL};
+	char count[16];
+	char *argv[] = {parent->prefork->argv[0], (char[]){"--child"}, count, NULL};
 
+	snprintf(count, sizeof count, "%d", parent->prefork->children);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent_pid)
 		_exit(0);
@@ -378,7 +380,13 @@ prefork_run(const struct prefork *prefork)
 bool
 prefork_is_child(int argc, char **argv)
 {
-	return argc == 2 && strcmp(argv[1], "--child") == 0;
+	return (argc == 2 || argc == 3) && strcmp(argv[1], "--child") == 0;
+}
+
+int
+prefork_children(int argc, char **argv)
+{
+	return argc == 3 ? (int)strtol(argv[2], NULL, 10) : 1;
 }
 
 static volatile sig_atomic_t stop_requested;

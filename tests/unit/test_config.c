@@ -104,6 +104,16 @@ static const struct row rows[] = {
     {"LOG_LEVEL", "error", "error"},
     {"LOG_LEVEL", "ERROR", NULL},
     {"LOG_LEVEL", "trace", NULL},
+    {"CREEM_API_URL", "", "https://api.creem.io"},
+    {"CREEM_API_URL", "http://127.0.0.1:8080/sandbox/creem", "http://127.0.0.1:8080/sandbox/creem"},
+    {"CREEM_API_URL", "http://api.creem.io", NULL},
+    {"MODERATION", "off", "off"},
+    {"MODERATION", "", "off"},
+    {"MODERATION", "on", NULL},
+    {"MODERATION", "creem", NULL},
+    {"MODERATION_FLAG", "", "deny"},
+    {"MODERATION_FLAG", "allow", "allow"},
+    {"MODERATION_FLAG", "Allow", NULL},
     {"OPENAI_API_KEY", "sk-made-up", "sk-made-up"},
     {"OPENAI_API_KEY", "sk\nX-Forged: 1", NULL},
     {"SUPPORT_EMAIL", "", "support@shotai.example"},
@@ -144,6 +154,46 @@ values(void **state)
 		assert_string_equal(config_text(config, find(rows[i].name)), rows[i].expected);
 		config_free(config);
 	}
+}
+
+/* Who screens prompts with this key and this setting; expected NULL: nobody may start so. */
+static void
+moderation(void **state)
+{
+	static const struct {
+		const char *key, *value, *expected;
+	} cases[] = {
+	    {"", "", "off"},
+	    {"", "off", "off"},
+	    {"", "creem", NULL},
+	    {"creem_test_made_up", "", "creem"},
+	    {"creem_test_made_up", "off", "off"},
+	    {"creem_test_made_up", "creem", "creem"},
+	    {"creem_made_up", "", "creem"},
+	    {"creem_made_up", "creem", "creem"},
+	    {"creem_made_up", "off", NULL},
+	    {"made_up", "off", NULL},
+	    {"CREEM_TEST_made_up", "off", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		char error[256] = "";
+
+		setenv("CREEM_API_KEY", cases[i].key, 1);
+		setenv("MODERATION", cases[i].value, 1);
+		struct config *config = config_load(error, sizeof error);
+		assert_int_equal(config == NULL, cases[i].expected == NULL);
+		if (config == NULL) {
+			assert_int_equal(strncmp(error, "MODERATION ", 11), 0);
+			assert_null(strstr(error, "made_up"));
+			continue;
+		}
+		assert_string_equal(config_text(config, CONFIG_MODERATION), cases[i].expected);
+		assert_int_equal(config_integer(config, CONFIG_MODERATION), strcmp(cases[i].expected, "creem") == 0);
+		config_free(config);
+	}
+	clear_settings();
 }
 
 static void
@@ -277,6 +327,7 @@ main(void)
 	    cmocka_unit_test_setup(values, setup),
 	    cmocka_unit_test_setup(defaults_are_valid, setup),
 	    cmocka_unit_test_setup(levels, setup),
+	    cmocka_unit_test_setup(moderation, setup),
 	    cmocka_unit_test_setup(secrets_are_masked, setup),
 	    cmocka_unit_test_setup(missing_settings_stop, setup),
 	    cmocka_unit_test(every_integer_has_a_range),
