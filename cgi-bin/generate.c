@@ -2,7 +2,6 @@
 #include <stddef.h>
 
 #include "base/body.h"
-#include "base/digest.h"
 #include "feature/generation.h"
 #include "service/app.h"
 
@@ -10,7 +9,6 @@
 #define COUNT_MAX 10
 #define REFERENCES_MAX 16
 #define ORDER_MAX (64u << 10)
-#define KEY_MAX 255
 
 struct order_body {
 	const char *model, *prompt, *aspect_ratio, *upload_id;
@@ -60,39 +58,13 @@ is_blank(const char *text)
 	return *text == '\0';
 }
 
-/* The Idempotency-Key header, NULL when absent. */
-static enum problem
-read_key(struct request *request, struct response *response, const char **ret_key)
-{
-	const char *key = request_header(request, "HTTP_IDEMPOTENCY_KEY");
-	size_t len = 0;
-	while (key != NULL && key[len] > ' ' && key[len] <= '~')
-		len++;
-	if (key != NULL && (len == 0 || len > KEY_MAX || key[len] != '\0'))
-		return response_invalid(response, "Idempotency-Key",
-		    request->language == LANGUAGE_NL ? "moet 1 tot en met 255 zichtbare ASCII-tekens zijn"
-						     : "must be 1 to 255 visible ASCII characters");
-	*ret_key = key;
-	return PROBLEM_NONE;
-}
-
-static const char *
-hash_body(struct request *request)
-{
-	uint8_t digest[DIGEST_SHA256];
-	char *hex = arena_alloc(request->arena, DIGEST_HEX);
-	digest_sha256(request->body, request->body_len, digest);
-	digest_hex(digest, sizeof digest, hex);
-	return hex;
-}
-
 static enum problem
 read_order(struct request *request, struct response *response, struct generation_order *ret_order)
 {
 	bool dutch = request->language == LANGUAGE_NL;
 	struct order_body body = {.count = 1};
 	struct generation_order order = {0};
-	enum problem problem = read_key(request, response, &order.idempotency_key);
+	enum problem problem = request_idempotency_key(request, response, &order.idempotency_key);
 	if (problem == PROBLEM_NONE)
 		problem =
 		    request_json(request, response, order_fields, sizeof order_fields / sizeof order_fields[0], &body);
@@ -115,7 +87,7 @@ read_order(struct request *request, struct response *response, struct generation
 		order.upload_ids.items[0] = body.upload_id;
 		order.upload_ids.count = 1;
 	}
-	order.request_hash = hash_body(request);
+	order.request_hash = request_body_hash(request);
 	*ret_order = order;
 	return PROBLEM_NONE;
 }

@@ -13,6 +13,7 @@
 #include "service/response.h"
 
 #define ERRORS_MAX (64u << 10)
+#define IDEMPOTENCY_KEY_MAX 255
 
 const char *
 request_header(const struct request *request, const char *cgi_name)
@@ -235,4 +236,31 @@ request_is(const struct request *request, const char *media_type)
 	size_t len = strlen(media_type);
 
 	return header != NULL && strncasecmp(header, media_type, len) == 0 && strchr("; \t", header[len]) != NULL;
+}
+
+enum problem
+request_idempotency_key(struct request *request, struct response *response, const char **ret_key)
+{
+	const char *key = request_header(request, "HTTP_IDEMPOTENCY_KEY");
+	size_t len = 0;
+
+	while (key != NULL && key[len] > ' ' && key[len] <= '~')
+		len++;
+	if (key != NULL && (len == 0 || len > IDEMPOTENCY_KEY_MAX || key[len] != '\0'))
+		return response_invalid(response, "Idempotency-Key",
+		    request->language == LANGUAGE_NL ? "moet 1 tot en met 255 zichtbare ASCII-tekens zijn"
+						     : "must be 1 to 255 visible ASCII characters");
+	*ret_key = key;
+	return PROBLEM_NONE;
+}
+
+const char *
+request_body_hash(struct request *request)
+{
+	uint8_t digest[DIGEST_SHA256];
+	char *hex = arena_alloc(request->arena, DIGEST_HEX);
+
+	digest_sha256(request->body, request->body_len, digest);
+	digest_hex(digest, sizeof digest, hex);
+	return hex;
 }

@@ -49,6 +49,12 @@ const char *request_header(const struct request *request, const char *cgi_name);
 /* body_read with the request's language and the response's errors. */
 [[nodiscard]] enum problem request_json(struct request *request, struct response *response,
     const struct body_field *fields, size_t field_count, void *ret_struct);
+/* The Idempotency-Key header, NULL when absent. PROBLEM_INVALID_REQUEST unless it is 1 to 255 visible ASCII characters.
+ */
+[[nodiscard]] enum problem request_idempotency_key(
+    struct request *request, struct response *response, const char **ret_key);
+/* The hex SHA-256 of the body, in the request's arena. */
+const char *request_body_hash(struct request *request);
 /* The token of an `Authorization: Bearer` header, or NULL. */
 const char *request_bearer(const struct request *request);
 /* Whether the Content-Type is this media type, whatever its parameters. */
