@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
+#include "base/mailbox.h"
 
 #define SECRET_MIN 32
 
@@ -170,6 +171,48 @@ check_choice(struct config *config, enum config_name name, char *value)
 		   : arena_printf(config->arena, "%s or %s", words[0], words[1]);
 }
 
+/* Only the shape: the module that speaks SMTP parses it for good. */
+static const char *
+check_smtp(struct config *config, enum config_name, char *value)
+{
+	static const char expected[] = "smtps://[user:password@]host[:port] or smtp://[user:password@]host[:port], "
+				       "user and password percent-encoded";
+	const char *rest = strncmp(value, "smtps://", 8) == 0  ? value + 8
+			   : strncmp(value, "smtp://", 7) == 0 ? value + 7
+							       : NULL;
+	const char *at = rest == NULL ? NULL : strchr(rest, '@');
+	size_t host_len;
+
+	if (rest == NULL)
+		return expected;
+	if (at != NULL) {
+		const char *user = arena_strndup(config->arena, rest, (size_t)(at - rest)), *colon = strchr(user, ':');
+
+		if (*user == '\0' || *user == ':' || (colon != NULL && strchr(colon + 1, ':') != NULL))
+			return expected;
+		for (const char *c = user; *c != '\0'; c++)
+			if (*c <= ' ' || *c >= 0x7f || strchr("/?#;[]\\\"<>`", *c) != NULL)
+				return expected;
+		rest = at + 1;
+	}
+	return url_rest_valid(rest, &host_len) && strchr(rest, '/') == NULL ? NULL : expected;
+}
+
+static const char *
+check_mailbox(struct config *config, enum config_name, char *value)
+{
+	struct mailbox mailbox;
+
+	return mailbox_read(config->arena, value, &mailbox) ? NULL : "local@domain or Name <local@domain>";
+}
+
+static const char *
+check_folder(struct config *config, enum config_name name, char *value)
+{
+	return value[0] == '/' && value[1] != '\0' && check_text(config, name, value) == NULL ? NULL
+											      : "an absolute path";
+}
+
 static check_value *const checks[CONFIG_KIND__COUNT] = {
     [CONFIG_KIND_TEXT] = check_text,
     [CONFIG_KIND_INTEGER] = check_integer,
@@ -179,6 +222,9 @@ static check_value *const checks[CONFIG_KIND__COUNT] = {
     [CONFIG_KIND_SECRETS] = check_secrets,
     [CONFIG_KIND_LEVEL] = check_level,
     [CONFIG_KIND_CHOICE] = check_choice,
+    [CONFIG_KIND_SMTP] = check_smtp,
+    [CONFIG_KIND_MAILBOX] = check_mailbox,
+    [CONFIG_KIND_FOLDER] = check_folder,
 };
 
 /* Creem obliges whoever sells pictures through it to screen every prompt; only its test keys are free of that. */

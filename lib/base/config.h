@@ -20,6 +20,9 @@ enum config_kind {
 	CONFIG_KIND_SECRETS,  /* one or two secrets of at least 32 characters: current,previous */
 	CONFIG_KIND_LEVEL,    /* debug | info | warn | error */
 	CONFIG_KIND_CHOICE,   /* one of two words; config_integer tells which: 0 or 1 */
+	CONFIG_KIND_SMTP,     /* smtps://[user:password@]host[:port] or smtp://..., whose TLS smtp.h tells */
+	CONFIG_KIND_MAILBOX,  /* local@domain or Name <local@domain> */
+	CONFIG_KIND_FOLDER,   /* an absolute path */
 	CONFIG_KIND__COUNT
 };
 
@@ -54,6 +57,10 @@ enum config_kind {
 	    "creem or off: who screens prompts; absent: creem with a CREEM_API_KEY, else off")                         \
 	X(MODERATION_FLAG, CONFIG_KIND_CHOICE, "deny", false,                                                          \
 	    "deny or allow: what becomes of a prompt that is flagged")                                                 \
+	X(SMTP_URL, CONFIG_KIND_SMTP, NULL, true, "smtps://[user:password@]host[:port], or smtp:// with STARTTLS")     \
+	X(MAIL_DIRECTORY, CONFIG_KIND_FOLDER, NULL, false, "without SMTP_URL: where mails become .eml files")          \
+	X(MAIL_FROM, CONFIG_KIND_MAILBOX, NULL, false,                                                                 \
+	    "sender of mails, Name <address>; its domain greets the server")                                           \
 	X(LOG_LEVEL, CONFIG_KIND_LEVEL, "info", false, "debug, info, warn or error")
 
 /* name, least and greatest value of each CONFIG_KIND_INTEGER */
