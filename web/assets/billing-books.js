@@ -4,6 +4,7 @@ import { createList } from './billing-list.js';
 import { byId, element, wantsStillness } from './dom.js';
 import { credits, date, dateRange, dayTime, money, month, number, signed, t } from './language.js';
 
+export const ORDERS_AT_ONCE = 10;
 const KINDS = ['charge', 'refund', 'expire', 'revoke', 'adjust'];
 const STATUSES = ['paid', 'refunded', 'disputed'];
 
@@ -52,7 +53,8 @@ function entryRow(entry) {
 
 function orderDetails(order) {
   const period = order.period_start && order.period_end && dateRange(order.period_start, order.period_end);
-  return [[credits(order.credits), period].filter(Boolean).join(' · '), order.transaction_id].filter(Boolean);
+  const contents = credits(order.credits);
+  return [[contents !== order.product_name && contents, period].filter(Boolean).join(' · '), order.transaction_id].filter(Boolean);
 }
 
 function orderStatus({ status, refunded_cents: back, currency }) {
@@ -63,7 +65,7 @@ function orderStatus({ status, refunded_cents: back, currency }) {
 function orderRow(order) {
   return element('tr', { id: `order-${order.id}`, tabindex: '-1', 'data-testid': 'order', dataset: { id: order.id, status: order.status } },
     when(order.created_at, date(order.created_at)),
-    element('td', {}, element('span', {}, order.product_name), orderDetails(order).map((text) => element('small', { class: 'edge' }, text))),
+    element('td', {}, element('span', {}, order.product_name ?? t('billing.order')), orderDetails(order).map((text) => element('small', { class: 'edge' }, text))),
     element('td', { class: 'figure' }, money(order.amount_cents, order.currency),
       order.tax_cents > 0 && element('small', { class: 'edge' }, t('billing.tax', { amount: money(order.tax_cents, order.currency) }))),
     element('td', {}, orderStatus(order)));
@@ -76,18 +78,18 @@ function learn(orders) {
 
 // --- both ------------------------------------------------------------------------------------------------------------
 
-/** onNewestOrder(id) is called each time that is known anew, with null when there is no order. */
-export function createBooks({ onNewestOrder }) {
+/** onNewestOrders(ids) is called each time these are known anew. */
+export function createBooks({ onNewestOrders }) {
   const statement = createList('statement', {
     path: '/api/account/credits', size: 20, failed: 'billing.statementFailed',
     draw: (items) => addByMonth(byId('statement'), items, entryRow),
   });
   const orders = createList('orders', {
-    path: '/api/billing/orders', size: 10, failed: 'billing.ordersFailed',
+    path: '/api/billing/orders', size: ORDERS_AT_ONCE, failed: 'billing.ordersFailed',
     draw(items, fresh) {
       if (items.length > 0) byId('orders').append(element('tbody', {}, items.map(orderRow)));
       learn(items);
-      if (fresh) onNewestOrder(items[0]?.id ?? null);
+      if (fresh) onNewestOrders(items.map(({ id }) => id));
     },
   });
 

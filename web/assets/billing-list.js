@@ -7,7 +7,8 @@ import { problemText } from './problem.js';
 
 /**
  * `name` is the id of the table and the start of the ids around it (name-more, name-empty, name-message); draw(items, fresh)
- * adds rows to it, fresh meaning that these are the newest. load() adds the next page, reload() starts again from the newest; both tell whether they succeeded.
+ * adds rows to it, fresh meaning that these are the newest. load() adds the next page, reload() starts again from the
+ * newest; both tell whether they succeeded.
  */
 export function createList(name, { path, size, failed, draw }) {
   const table = byId(name);

@@ -2,6 +2,7 @@
 // confirmed to the server, so this asks until they are, tells what it is waiting for, and goes on after a reload.
 
 import { api, Problem } from './api.js';
+import { ORDERS_AT_ONCE } from './billing-books.js';
 import { config } from './config.js';
 import { byId, element, pause, say } from './dom.js';
 import { whenVisible } from './follow.js';
@@ -19,9 +20,9 @@ const SLOW_AFTER_MS = 2 * 60 * 1000;
 const SLOW_MS = 30000;
 const CLOCKS_DIFFER_MS = 15 * 60 * 1000;
 
-/** Before leaving for the till: what is being bought, and the newest order so far (null: none, undefined: not known). */
-export function rememberPurchase({ user, product, newest }) {
-  lasting.write(KEY, { user, product: product.id, name: product.name, kind: product.kind, newest, at: Date.now() });
+/** Before leaving for the till: what is being bought, and the ids of the newest orders so far (null: not known). */
+export function rememberPurchase({ user, product, known }) {
+  lasting.write(KEY, { user, product: product.id, name: product.name, kind: product.kind, known, at: Date.now() });
 }
 
 /** Takes what the till added to the address out of it again, whoever is signed in by now. */
@@ -48,12 +49,10 @@ export function openPurchase(user) {
 /** The payments that this purchase brought, out of the newest orders. */
 function paymentsOf(purchase, orders) {
   const since = (purchase.at ?? purchase.returned) - CLOCKS_DIFFER_MS;
-  const isOld = purchase.newest === undefined
-    ? (order) => Date.parse(order.created_at) < since
-    : (order) => order.id === purchase.newest;
-  const old = orders.findIndex(isOld);
-  return orders.slice(0, old < 0 ? orders.length : old)
-    .filter((order) => !purchase.product || order.product_id === purchase.product);
+  const isNew = purchase.known
+    ? (order) => !purchase.known.includes(order.id)
+    : (order) => Date.parse(order.created_at) >= since;
+  return orders.filter((order) => isNew(order) && (!purchase.product || order.product_id === purchase.product));
 }
 
 // --- what it says ----------------------------------------------------------------------------------------------------
@@ -80,7 +79,7 @@ function showPaid(payments, balance) {
   const [order] = payments;
   const paid = payments.filter(({ status }) => status === 'paid');
   const added = paid.reduce((sum, { credits: n }) => sum + n, 0);
-  const text = t('billing.return.paid', { product: order.product_name, amount: money(order.amount_cents, order.currency), credits: credits(balance) });
+  const text = t('billing.return.paid', { product: order.product_name ?? t('billing.order'), amount: money(order.amount_cents, order.currency), credits: credits(balance) });
   const link = element('a', { href: `#order-${order.id}`, 'data-testid': 'return-order' }, t('billing.return.order'));
   if (paid.length === 0) show('done', t('billing.return.reversed'), [t('billing.return.reversedText'), ' ', link]);
   else if (paid.length > 1) show('done', t('billing.return.added', { credits: credits(added) }), [t('billing.return.several', { n: number(paid.length) }), ' ', link]);
@@ -99,7 +98,7 @@ function develop(added) {
 // --- waiting ---------------------------------------------------------------------------------------------------------
 
 async function look(purchase) {
-  const [account, { data: orders }] = await Promise.all([refreshAccount(), api('GET', '/api/billing/orders?limit=20')]);
+  const [account, { data: orders }] = await Promise.all([refreshAccount(), api('GET', `/api/billing/orders?limit=${ORDERS_AT_ONCE}`)]);
   const payments = paymentsOf(purchase, orders.items);
   if (payments.length > 0) return () => showPaid(payments, account.balance);
   const { subscription } = account;

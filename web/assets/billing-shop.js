@@ -12,7 +12,7 @@ const INTERVALS = ['month', 'year'];
 
 let products = [];
 let subscription = null;
-let newest; // the newest order's id, null when there is none, undefined while that is not known
+let newestOrders = null; // their ids, null while they are not known
 let busy = false;
 
 const isLive = () => subscription !== null && !subscription.lapsed && !['canceled', 'expired'].includes(subscription.status);
@@ -31,11 +31,12 @@ function stateText({ status, lapsed, cancel_at_period_end: ending, current_perio
 
 function drawPlan() {
   byId('plan').hidden = !subscription;
-  byId('portal-offer').hidden = !subscription && !newest;
+  byId('portal-offer').hidden = !subscription && !newestOrders?.length;
   if (!subscription) return;
   const product = products.find(({ id }) => id === subscription.product_id);
   byId('plan').dataset.status = subscription.status;
-  byId('plan-name').textContent = product ? [product.name, contents(product)].join(' · ') : t('billing.planUnnamed');
+  byId('plan-name').textContent = product?.name ?? t('billing.planUnnamed');
+  say(byId('plan-contents'), product && contents(product));
   byId('plan-status').textContent = stateText(subscription);
 }
 
@@ -43,6 +44,8 @@ function drawPlan() {
 
 const every = (what, interval) => (INTERVALS.includes(interval) ? t(`billing.every.${interval}`, { what }) : what);
 const contents = ({ credits: n, interval }) => every(credits(n), interval);
+/** A top-up may be called by what is in it; then that is said once. */
+const nameAndCredits = ({ name, credits: n }) => (name === credits(n) ? name : `${name}, ${credits(n)}`);
 const price = ({ price_cents: cents, currency, interval }) => every(money(cents, currency), interval);
 
 function lifetime({ kind, rollover }) {
@@ -54,7 +57,7 @@ function productButton(product) {
   if (product.kind === 'subscription' && isLive()) {
     return element('button', { type: 'button', class: 'button', 'data-testid': 'switch', 'aria-label': t('billing.switchTo', { product: product.name }), onclick: openPortal }, t('billing.switch'));
   }
-  const label = t('billing.buy', { product: product.name, credits: credits(product.credits), price: price(product) });
+  const label = t('billing.buy', { product: nameAndCredits(product), price: price(product) });
   return element('button', { type: 'button', class: 'button', 'data-testid': 'buy', 'aria-label': label, onclick: ({ currentTarget }) => buy(product, currentTarget) }, price(product));
 }
 
@@ -64,7 +67,7 @@ function productRow(product) {
   return element('li', { 'data-testid': 'product', dataset: { id: product.id, kind: product.kind } },
     element('div', {},
       element('h3', {}, product.name),
-      element('p', {}, contents(product)),
+      contents(product) !== product.name && element('p', {}, contents(product)),
       element('p', { class: 'edge' }, switching ? price(product) : each),
       element('p', { class: 'edge' }, lifetime(product))),
     productButton(product));
@@ -111,7 +114,7 @@ function buy(product, button) {
   return leave(button, async () => {
     const { checkout_url: address } = await postOnce('/api/billing/checkout', { product_id: product.id },
       (wait) => complain(t('common.retrying', { seconds: waitingTime(wait) })));
-    rememberPurchase({ user: account.user_id, product, newest });
+    rememberPurchase({ user: account.user_id, product, known: newestOrders });
     return address;
   });
 }
@@ -161,8 +164,8 @@ export async function loadSubscription() {
   }
 }
 
-export function noteNewestOrder(id) {
-  newest = id;
+export function noteNewestOrders(ids) {
+  newestOrders = ids;
   drawPlan();
 }
 

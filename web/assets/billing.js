@@ -3,7 +3,7 @@
 import { api } from './api.js';
 import { createBooks } from './billing-books.js';
 import { awaitPurchase, noticeReturn, openPurchase } from './billing-return.js';
-import { loadProducts, loadSubscription, noteNewestOrder, startShop } from './billing-shop.js';
+import { loadProducts, loadSubscription, noteNewestOrders, startShop } from './billing-shop.js';
 import { byId, element, say } from './dom.js';
 import { date, number, t } from './language.js';
 import { problemText } from './problem.js';
@@ -66,7 +66,7 @@ async function chooseReceipts({ target }) {
 // --- start -----------------------------------------------------------------------------------------------------------
 
 async function loadOwn(account) {
-  const books = createBooks({ onNewestOrder: noteNewestOrder });
+  const books = createBooks({ onNewestOrders: noteNewestOrders });
   const loaded = Promise.all([books.load(), loadSubscription()]);
   const purchase = openPurchase(account.user_id);
   if (!purchase || !await awaitPurchase(purchase)) return;

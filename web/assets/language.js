@@ -32,7 +32,7 @@ export const signed = (n) => `${n < 0 ? '\u2212' : '+'}${number(Math.abs(n))}`;
 
 /** An amount in cents; a price of one credit has more digits than a bill. */
 export const money = (cents, currency, digits = 2) => new Intl.NumberFormat(region, {
-  style: 'currency', currency, minimumFractionDigits: 2, maximumFractionDigits: digits,
+  style: 'currency', currency: currency ?? 'EUR', minimumFractionDigits: 2, maximumFractionDigits: digits,
 }).format(cents / 100);
 
 const tenths = new Intl.NumberFormat(region, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
