@@ -75,8 +75,14 @@ for (const viewport of sizes) {
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     await shot("history");
 
-    await page.goto("/account");
+    await page.goto("/billing");
     await at("credit-entry").first().waitFor();
+    await at("buy").first().waitFor();
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await shot("billing");
+
+    await page.goto("/account");
+    await page.waitForFunction((left) => document.getElementById("amount").textContent.includes(left), balance);
     assert.ok((await page.locator("main").innerText()).includes(email));
     await shot("account");
     await at("sign-out").click();
