@@ -94,6 +94,7 @@ begin
 		(12, 'auth_deletions_pending', (select count(*)::text from auth_deletion d))
 	) s (place, name, value)
 	order by s.place;
+	return query select b.name, b.value from billing_status() b;
 end
 $$;
 grant execute on function shotai.operator_status() to shotai_operator;
