@@ -12,6 +12,7 @@
 #include "crew.h"
 #include "feature/job.h"
 #include "lease.h"
+#include "repair.h"
 #include "service/db.h"
 #include "service/image.h"
 #include "service/storage.h"
@@ -126,7 +127,7 @@ watch(struct worker *worker, const sigset_t *signals)
 static int
 run_threads(struct worker *worker, const sigset_t *signals)
 {
-	static void *(*const loops[])(void *) = {lease_claim, lease_renew, upkeep_run};
+	static void *(*const loops[])(void *) = {lease_claim, lease_renew, upkeep_run, repair_run};
 	pthread_t threads[sizeof(loops) / sizeof(loops[0])];
 	size_t started = 0;
 	while (started < sizeof(loops) / sizeof(loops[0]) &&

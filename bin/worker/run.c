@@ -8,6 +8,7 @@
 #include "crew.h"
 #include "deliver.h"
 #include "feature/job.h"
+#include "screen.h"
 #include "service/db.h"
 #include "worker.h"
 
@@ -22,6 +23,7 @@ enum ending {
 	ENDING_NONE,
 	ENDING_FINISH, /* the generation is over */
 	ENDING_LATER,  /* nothing was accepted: another try after a while */
+	ENDING_WAIT,   /* nobody screens prompts now: another try after retry_after */
 	ENDING_BACK,   /* the worker ends: for another one, at once */
 	ENDING_DROP,   /* no longer ours */
 };
@@ -70,6 +72,8 @@ start_call(struct run *run, int count, int64_t *ret_call)
 		return ending_of(run, problem);
 	if (!held)
 		return ENDING_DROP;
+	if (*ret_call == JOB_UNSCREENED)
+		return finish_with(run, "moderation_unavailable", "not_screened");
 	if (*ret_call == 0)
 		return finish_with(run, "provider_error", "no_repeat_left");
 	run->calls++;
@@ -208,12 +212,38 @@ late_code(const struct run *run)
 	return job->uncertain > 0 || run->calls > 0 ? "provider_timeout" : "provider_overloaded";
 }
 
+/* A prompt that was not let pass never reaches a provider. */
+static enum ending
+screen(struct run *run)
+{
+	switch (screen_prompt(run->hand, run->job, &run->retry_after, &run->reason)) {
+	case SCREEN_PASSED:
+		return ENDING_NONE;
+	case SCREEN_REFUSED:
+		return finish_with(run, "content_policy", run->reason);
+	case SCREEN_LATER:
+		return ENDING_WAIT;
+	case SCREEN_UNAVAILABLE:
+		return finish_with(run, "moderation_unavailable", run->reason);
+	case SCREEN_STOPPED:
+		return ENDING_BACK;
+	case SCREEN_FAILED:
+		return finish_with(run, "internal", run->reason);
+	case SCREEN_LOST:
+		break;
+	}
+	return ENDING_DROP;
+}
+
 static enum ending
 run_calls(struct run *run)
 {
 	struct job *job = run->job;
 	if (job->wants_references)
 		return finish_with(run, "reference_expired", "references_unsupported");
+	enum ending screened = screen(run);
+	if (screened != ENDING_NONE)
+		return screened;
 	while (run->done < job->missing_count) {
 		if (hand_lost(run->hand))
 			return ENDING_DROP;
@@ -277,7 +307,9 @@ end_run(struct run *run, enum ending ending)
 		}
 		ending = ENDING_FINISH;
 	}
-	if (ending == ENDING_BACK)
+	if (ending == ENDING_WAIT)
+		hand_back(run, run->retry_after);
+	else if (ending == ENDING_BACK)
 		hand_back(run, 0);
 	else if (ending == ENDING_FINISH)
 		finish(run);
