@@ -140,8 +140,8 @@ on_progress(void *context, curl_off_t, curl_off_t, curl_off_t, curl_off_t)
 {
 	const struct delivery *delivery = context;
 
-	return delivery->phase != PHASE_LEFT && delivery->message->cancel != NULL &&
-	       __atomic_load_n(delivery->message->cancel, __ATOMIC_RELAXED);
+	return delivery->phase != PHASE_LEFT && delivery->message->stopped != NULL &&
+	       delivery->message->stopped(delivery->message->context);
 }
 
 static size_t

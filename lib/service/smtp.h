@@ -42,8 +42,9 @@ struct smtp_message {
 	int64_t timeout_ms; /* of all of it; must be positive */
 	/* Called before the last byte leaves; false: it does not. May be NULL. */
 	bool (*leaving)(void *context);
+	/* True: give it up. May be NULL; asked at least once a second, until the message leaves. */
+	bool (*stopped)(void *context);
 	void *context;
-	const volatile bool *cancel; /* NULL, or looked at until the message leaves */
 };
 
 /* *server and its strings outlive it. From the first call on, SIGPIPE is ignored in this process. */

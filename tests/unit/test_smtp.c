@@ -472,24 +472,24 @@ static const struct answers {
 	int leaving;        /* how often `leaving` was asked */
 	int64_t timeout_ms; /* 0: plenty */
 } answers[] = {
-    {"greeted with 554", {.greeting = "554 Go away\r\n"}, SMTP_LATER, 0},
-    {"greeted with 421", {.greeting = "421 Later\r\n"}, SMTP_LATER, 0},
-    {"cut at the greeting", {.greeting = cut}, SMTP_LATER, 0},
+    {"greeted with 554", {.greeting = "554 Go away\r\n"}, SMTP_LATER, 0, 0},
+    {"greeted with 421", {.greeting = "421 Later\r\n"}, SMTP_LATER, 0, 0},
+    {"cut at the greeting", {.greeting = cut}, SMTP_LATER, 0, 0},
     {"not SMTP", {.greeting = "HTTP/1.1 400 Bad Request\r\n\r\n"}, SMTP_LATER, 0, 500},
-    {"sender refused", {.mail = "550 5.7.1 Not you\r\n"}, SMTP_LATER, 0},
-    {"sender later", {.mail = "451 Later\r\n"}, SMTP_LATER, 0},
-    {"recipient refused", {.rcpt = "550 5.1.1 Nobody\r\n"}, SMTP_REFUSED, 0},
-    {"recipient refused at length", {.rcpt = "550-5.1.1 Nobody\r\n550 5.1.1 of that name\r\n"}, SMTP_REFUSED, 0},
-    {"recipient later", {.rcpt = "450 4.2.0 Greylisted\r\n"}, SMTP_LATER, 0},
-    {"cut at the recipient", {.rcpt = cut}, SMTP_LATER, 0},
-    {"data refused", {.data = "554 No\r\n"}, SMTP_REFUSED, 0},
-    {"data later", {.data = "452 Full\r\n"}, SMTP_LATER, 0},
-    {"cut at data", {.data = cut}, SMTP_LATER, 0},
-    {"message refused", {.end = "554 5.6.0 Spam\r\n"}, SMTP_REFUSED, 1},
-    {"message later", {.end = "451 4.3.0 Full\r\n"}, SMTP_LATER, 1},
-    {"cut after the message", {.end = cut}, SMTP_UNCERTAIN, 1},
+    {"sender refused", {.mail = "550 5.7.1 Not you\r\n"}, SMTP_LATER, 0, 0},
+    {"sender later", {.mail = "451 Later\r\n"}, SMTP_LATER, 0, 0},
+    {"recipient refused", {.rcpt = "550 5.1.1 Nobody\r\n"}, SMTP_REFUSED, 0, 0},
+    {"recipient refused at length", {.rcpt = "550-5.1.1 Nobody\r\n550 5.1.1 of that name\r\n"}, SMTP_REFUSED, 0, 0},
+    {"recipient later", {.rcpt = "450 4.2.0 Greylisted\r\n"}, SMTP_LATER, 0, 0},
+    {"cut at the recipient", {.rcpt = cut}, SMTP_LATER, 0, 0},
+    {"data refused", {.data = "554 No\r\n"}, SMTP_REFUSED, 0, 0},
+    {"data later", {.data = "452 Full\r\n"}, SMTP_LATER, 0, 0},
+    {"cut at data", {.data = cut}, SMTP_LATER, 0, 0},
+    {"message refused", {.end = "554 5.6.0 Spam\r\n"}, SMTP_REFUSED, 1, 0},
+    {"message later", {.end = "451 4.3.0 Full\r\n"}, SMTP_LATER, 1, 0},
+    {"cut after the message", {.end = cut}, SMTP_UNCERTAIN, 1, 0},
     {"nonsense after the message", {.end = "Hello\r\n"}, SMTP_UNCERTAIN, 1, 2000},
-    {"354 after the message", {.end = "354 Again\r\n"}, SMTP_UNCERTAIN, 1},
+    {"354 after the message", {.end = "354 Again\r\n"}, SMTP_UNCERTAIN, 1, 0},
 };
 
 static void
@@ -595,40 +595,52 @@ a_long_message(void **state)
 	assert_true(server.heard_len > 40000 + 500);
 }
 
+static bool
+on_stopped(void *)
+{
+	return true;
+}
+
 static void
-canceled_before_it_leaves(void **state)
+stopped_before_it_leaves(void **state)
 {
 	struct smtp_message message = message_to("you@there.example");
-	const volatile bool cancel = true;
 
 	(void)state;
 	start(&(struct script){.rcpt = hang});
-	message.cancel = &cancel;
+	message.stopped = on_stopped;
 	assert_int_equal(send_plain(&message), SMTP_LATER);
 	stop();
 	assert_int_equal(leaving_calls, 0);
 }
 
 static bool
-cancel_on_leaving(void *context)
+leaving_stops(void *context)
 {
 	*(bool *)context = true;
 	return true;
 }
 
+static bool
+is_stopped(void *context)
+{
+	return *(bool *)context;
+}
+
 /* Once it has left, the answer is waited for. */
 static void
-canceling_does_not_hurry_what_left(void **state)
+what_left_is_waited_for(void **state)
 {
 	struct smtp_message message = message_to("you@there.example");
-	bool cancel = false;
+	bool stopped = false;
 
 	(void)state;
 	start(&(struct script){0});
-	message.cancel = &cancel;
-	message.leaving = cancel_on_leaving;
-	message.context = &cancel;
+	message.leaving = leaving_stops;
+	message.stopped = is_stopped;
+	message.context = &stopped;
 	assert_int_equal(send_plain(&message), SMTP_SENT);
+	assert_true(stopped);
 }
 
 static void
@@ -728,8 +740,8 @@ main(void)
 	    TEST(no_server),
 	    TEST(taken_back_before_it_leaves),
 	    TEST(a_long_message),
-	    TEST(canceled_before_it_leaves),
-	    TEST(canceling_does_not_hurry_what_left),
+	    TEST(stopped_before_it_leaves),
+	    TEST(what_left_is_waited_for),
 	    TEST(addresses_inject_nothing),
 	    TEST(urls),
 	    TEST(logs_are_silent),
