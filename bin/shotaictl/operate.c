@@ -109,9 +109,8 @@ grant_read(int argc, char **argv, struct grant *ret_grant)
 	return ret_grant->amount != NULL && ret_grant->reason != NULL && ret_grant->reason[0] != '\0';
 }
 
-/* Who types this, for the books: the login name, which is no customer's data. */
-static const char *
-operator_name(struct arena *arena)
+const char *
+ctl_operator(struct arena *arena)
 {
 	char name[64];
 	if (getlogin_r(name, sizeof name) == 0)
@@ -119,8 +118,8 @@ operator_name(struct arena *arena)
 	return arena_printf(arena, "uid %ld", (long)getuid());
 }
 
-static bool
-is_rfc3339(const char *text)
+bool
+ctl_is_time(const char *text)
 {
 	struct tm when;
 	const char *zone = strptime(text, "%Y-%m-%dT%H:%M:%S", &when);
@@ -143,14 +142,14 @@ ctl_credits_grant(struct ctl *ctl, int argc, char **argv)
 	long long amount = strtoll(grant.amount, &end, 10);
 	if (errno != 0 || *end != '\0' || amount < 1 || amount > GRANT_MAX)
 		return ctl_fail("credits grant: N is a whole number from 1 to %d", GRANT_MAX);
-	if (grant.expires != NULL && !is_rfc3339(grant.expires))
+	if (grant.expires != NULL && !ctl_is_time(grant.expires))
 		return ctl_fail("credits grant: --expires takes a time like 2030-01-31T12:00:00Z");
 	const char *user_id = NULL;
 	enum exit_status status = ctl_find_user(ctl, grant.user, &user_id);
 	if (status != EXIT_DONE)
 		return status;
 	const char *const parameters[] = {user_id, db_parameter(ctl->arena, amount), "adjustment", grant.expires,
-	    grant.reason, operator_name(ctl->arena)};
+	    grant.reason, ctl_operator(ctl->arena)};
 	AUTO_DB_RESULT result = NULL;
 	struct db_refusal refusal = {0};
 	enum problem problem =

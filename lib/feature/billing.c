@@ -135,12 +135,14 @@ billing_portal(struct call *call, const struct creem *creem)
 }
 
 static void
-write_order(struct text *json, const struct db_result *rows, size_t row)
+write_order(struct call *call, const struct db_result *rows, size_t row)
 {
+	struct text *json = call->json;
+	const char *name = call->language == LANGUAGE_NL ? "product_name_nl" : "product_name";
 	text_json_open(json, NULL, '{');
 	text_json_string(json, "id", db_text(rows, row, "id"));
 	text_json_string(json, "product_id", db_text(rows, row, "product_id"));
-	text_json_string(json, "product_name", db_text(rows, row, "product_name"));
+	text_json_string(json, "product_name", db_text(rows, row, name));
 	text_json_string(json, "kind", db_text(rows, row, "kind"));
 	text_json_string(json, "status", db_text(rows, row, "status"));
 	text_json_int(json, "amount_cents", db_integer(rows, row, "amount_cents"));
@@ -166,7 +168,7 @@ billing_orders(struct call *call, int64_t limit, const char *cursor)
 		return problem;
 	call_open_list(call);
 	for (size_t row = 0; row < db_rows(rows); row++)
-		write_order(call->json, rows, row);
+		write_order(call, rows, row);
 	size_t last = db_rows(rows) - 1;
 	bool more = db_rows(rows) > 0 && db_boolean(rows, last, "more");
 	call_close_list(call, more ? db_text(rows, last, "cursor") : NULL);
