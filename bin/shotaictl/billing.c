@@ -3,10 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { STATUS, REFUNDS, EVENTS, EVENT, REPLAY, LINK, DISPUTES, CLOSE_DISPUTE, ADJUST };
+enum { REFUNDS, EVENTS, EVENT, REPLAY, LINK, DISPUTES, CLOSE_DISPUTE, ADJUST };
 
 static const struct db_statement statements[] = {
-    [STATUS] = {"select * from shotai.billing_status()", true},
     [REFUNDS] = {"select * from shotai.list_refund_classes($1)", true},
     [EVENTS] = {"select * from shotai.list_events($1, $2, $3)", true},
     [EVENT] = {"select * from shotai.show_event($1)", true},
@@ -22,19 +21,6 @@ static const struct db_statement statements[] = {
 #define LIMIT_MAX 1000000
 #define ADJUST_MAX 1000000000
 #define LEN(array) (sizeof(array) / sizeof *(array))
-
-enum exit_status
-ctl_billing_status(struct ctl *ctl, int argc, char **argv)
-{
-	static const struct ctl_column columns[] = {{"name", 32}, {"value", 0}};
-	AUTO_DB_RESULT rows = NULL;
-	if (!ctl_read(argc, argv, NULL, 0))
-		return ctl_usage(ctl);
-	enum exit_status status = ctl_call(ctl, "billing status", &statements[STATUS], NULL, 0, &rows);
-	if (status == EXIT_DONE)
-		ctl_print(rows, columns, LEN(columns));
-	return status;
-}
 
 enum exit_status
 ctl_billing_refunds(struct ctl *ctl, int argc, char **argv)

@@ -109,13 +109,6 @@ static const struct command commands[] = {
 	.run = ctl_model_disable,
     },
     {
-	.name = "billing status",
-	.usage = "",
-	.summary = "what is owed, what was lost, what waits",
-	.needs = CONFIG_DATABASE_OPERATOR_URL,
-	.run = ctl_billing_status,
-    },
-    {
 	.name = "billing refunds",
 	.usage = "[--since RFC3339]",
 	.summary = "credits that generations gave back, by person and cause, the most first",

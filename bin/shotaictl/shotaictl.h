@@ -49,7 +49,6 @@ enum exit_status ctl_model_list(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_model_price(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_model_enable(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_model_disable(struct ctl *ctl, int argc, char **argv);
-enum exit_status ctl_billing_status(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_billing_live(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_billing_refunds(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_webhooks_list(struct ctl *ctl, int argc, char **argv);
