@@ -11,11 +11,11 @@
 
 #define ALNUM "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
 #define REPLACEMENT "\xef\xbf\xbd"
-/* Bytes of text in one encoded word: 60 of base64, 72 with what is around it. */
-#define WORD_MAX 45
+/* Bytes of text in one encoded word: 52 of base64, 73 with what is around it and "Subject: ". */
+#define WORD_MAX 39
 /* A plain subject stays on one line of 78. */
 #define PLAIN_MAX 66
-#define LINE_MAX_QP 75
+#define QUOTED_MAX 75
 
 /* What stands for the character at the start of bytes in a header: itself, a blank for a control, U+FFFD for no text.
  */
@@ -105,7 +105,7 @@ add_date(struct text *to, int64_t seconds)
 static bool
 is_literal(const char *byte, size_t column)
 {
-	if (*byte == ' ' || *byte == '\t')
+	if (*byte == ' ')
 		return byte[1] != '\n' && byte[1] != '\0';
 	if (column == 0 && (*byte == '.' || strncmp(byte, "From ", 5) == 0))
 		return false;
@@ -126,7 +126,7 @@ add_quoted_printable(struct text *to, const char *string)
 			continue;
 		}
 		width = is_literal(string, column) ? 1 : 3;
-		if (column + width > LINE_MAX_QP) {
+		if (column + width > QUOTED_MAX) {
 			text_add(to, "=\r\n");
 			column = 0;
 			width = is_literal(string, column) ? 1 : 3;
