@@ -46,7 +46,7 @@ const char receipt_text[] = "ShotAI\n"
 			    "{{orders}}: {{url}}/billing\n"
 			    "{{help}}: {{support}}\n"
 			    "\n"
-			    "{{why}}: {{url}}/account\n";
+			    "{{why}}: {{url}}/billing\n";
 
 const char receipt_text_line[] = "{{label}}: {{value}}\n";
 
@@ -113,7 +113,7 @@ const char receipt_html_foot[] =
     "<a class=\"ink\" href=\"{{url}}/billing\" style=\"color:#1b1a17\">{{orders}}</a><br>\n"
     "{{help}}: <a class=\"ink\" href=\"mailto:{{support}}\" "
     "style=\"color:#1b1a17\">{{support}}</a><br><br>\n"
-    "{{why}}: <a class=\"ink\" href=\"{{url}}/account\" style=\"color:#1b1a17\">{{url}}/account</a>\n"
+    "{{why}}: <a class=\"ink\" href=\"{{url}}/billing\" style=\"color:#1b1a17\">{{url}}/billing</a>\n"
     "</td></tr>\n"
     "</table>\n</td></tr>\n</table>\n</body>\n</html>\n";
 

@@ -101,13 +101,13 @@ written(const struct receipt *receipt, enum language language)
 	"All your orders and credits: https://shotai.example/billing\n"                                                \
 	"Questions: support@shotai.example\n"                                                                          \
 	"\n"                                                                                                           \
-	"You get this because you switched receipts on. Switch them off: https://shotai.example/account\n"
+	"You get this because you switched receipts on. Switch them off: https://shotai.example/billing\n"
 #define FOOT_NL                                                                                                        \
 	"\n"                                                                                                           \
 	"Al je bestellingen en credits: https://shotai.example/billing\n"                                              \
 	"Vragen: support@shotai.example\n"                                                                             \
 	"\n"                                                                                                           \
-	"Je krijgt dit omdat je bonnen hebt aangezet. Weer uitzetten: https://shotai.example/account\n"
+	"Je krijgt dit omdat je bonnen hebt aangezet. Weer uitzetten: https://shotai.example/billing\n"
 
 static const struct golden {
 	const struct receipt *receipt;
@@ -203,7 +203,7 @@ html_says_the_same(void **state)
 	    "Refunded in all " EURO "7.00" NB "of" NB EURO "10.71 Order ord_5kZ1 Transaction tran_9tB4 "
 	    "All your orders and credits Questions: support@shotai.example You get this because you switched receipts "
 	    "on. "
-	    "Switch them off: https://shotai.example/account ");
+	    "Switch them off: https://shotai.example/billing ");
 	mail = written(&subscription, LANGUAGE_NL);
 	assert_string_equal(read_html(mail.html),
 	    "SHOTAI 31 maart 2026 Bon Bedankt, 2.000 credits bijgeschreven op je account. "
@@ -211,7 +211,7 @@ html_says_the_same(void **state)
 	    "Prijs " EURO NB "1.234,00 Btw " EURO NB "259,14 Betaald " EURO NB "1.493,14 "
 	    "Bestelling ord_8sU1 Transactie tran_2mX7 "
 	    "Al je bestellingen en credits Vragen: support@shotai.example Je krijgt dit omdat je bonnen hebt aangezet. "
-	    "Weer uitzetten: https://shotai.example/account ");
+	    "Weer uitzetten: https://shotai.example/billing ");
 }
 
 /* Every element is closed in its order, and nothing is fetched or run. */
