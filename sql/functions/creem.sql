@@ -159,21 +159,26 @@ begin
 end
 $$;
 
--- Without members of these names, at any depth; with p_ids an object in their place becomes its id.
+-- Without what tells of the buyer, at any depth; with p_ids a customer becomes his id.
 create or replace function shotai.strip_person(p_value jsonb, p_ids boolean) returns jsonb
 language plpgsql immutable security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 begin
-	return case jsonb_typeof(p_value)
-		when 'object' then (
-			select coalesce(jsonb_object_agg(m.key, case m.key when 'customer' then to_jsonb(json_id(m.value))
-				else strip_person(m.value, p_ids) end), '{}')
-			from jsonb_each(p_value) m
-			where m.key not in ('customer', 'metadata', 'custom_fields') or (p_ids and m.key = 'customer'))
-		when 'array' then (
-			select coalesce(jsonb_agg(strip_person(e.value, p_ids) order by e.place), '[]')
-			from jsonb_array_elements(p_value) with ordinality e (value, place))
-		else p_value end;
+	if jsonb_typeof(p_value) = 'array' then
+		return (
+			select coalesce(jsonb_agg(case when jsonb_typeof(e.value) in ('object', 'array') then strip_person(e.value, p_ids)
+				else e.value end order by e.place), '[]')
+			from jsonb_array_elements(p_value) with ordinality e (value, place));
+	elsif jsonb_typeof(p_value) <> 'object' then
+		return p_value;
+	end if;
+	return (
+		select coalesce(jsonb_object_agg(m.key, case
+			when m.key = 'customer' then to_jsonb(json_id(m.value))
+			when jsonb_typeof(m.value) in ('object', 'array') then strip_person(m.value, p_ids)
+			else m.value end), '{}')
+		from jsonb_each(p_value) m
+		where m.key not in ('customer', 'metadata', 'custom_fields') or (p_ids and m.key = 'customer'));
 end
 $$;
 

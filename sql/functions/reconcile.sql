@@ -148,10 +148,9 @@ begin
 	return case
 		when grants('transaction', f) <> 'grant' or account_of(f) is null then null
 		when exists (select from payment p where p.transaction = f.transaction and p.confirmed_by is not null) then null
-		when not exists (select from product r where r.creem_product = f.product) then null
+		when not sold(f) then null
 		when f.units is null then 'units'
-		when f.subscription is null and f.creem_order is null then 'order'
-		when (f.subscription is null) <> ((select r.kind from product r where r.creem_product = f.product) = 'top_up') then 'product' end;
+		when f.subscription is null and f.creem_order is null then 'order' end;
 end
 $$;
 

@@ -129,6 +129,7 @@ begin
 	keys := '{}';
 	state := 'applied';
 	reason := case
+		when p_type = '' then 'unreadable'
 		when p_type not in ('transaction', 'subscription.read') and event_rank(p_type) is null then 'type'
 		when not mode_counts(f.mode) then 'mode'
 		when f.id is null then 'object' end;
@@ -141,7 +142,7 @@ begin
 	v_found := account_of(f);
 	reason := case
 		when v_found is null then 'account'
-		when grants(p_type, f) = 'grant' and not exists (select from product r where r.creem_product = f.product) then 'product' end;
+		when grants(p_type, f) = 'grant' and not sold(f) then 'product' end;
 	if reason is not null then
 		state := 'parked';
 		if v_found is not null then -- whose it is counts already
@@ -164,6 +165,18 @@ begin
 		when 'refund' then apply_refund(v_found, f, p_sent_at)
 		when 'dispute' then apply_dispute(v_found, f, p_sent_at) end;
 	return next;
+end
+$$;
+
+-- Whether we know what was bought: a product of that kind that has a price.
+create or replace function shotai.sold(f shotai.creem_fact) returns boolean
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+begin
+	return exists (
+		select from product r
+		where r.creem_product = f.product and r.kind = case when f.subscription is null then 'top_up' else 'subscription' end
+			and exists (select from product_price c where c.product = r.id));
 end
 $$;
 

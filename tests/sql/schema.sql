@@ -87,7 +87,7 @@ insert into fixture.permitted
 select 'shotai_' || p.role, unnest(p.functions) from (values
 	('web', '{service_state,list_models,admit_generation,get_generation,cancel_generation,list_generations,get_account,update_account,confirm_age,list_credit_entries,authorize_file,list_products,start_checkout,open_checkout,retire_checkout,get_portal_customer,list_orders,get_subscription}'::text[]),
 	('webhook', '{service_state,receive_event}'),
-	('worker', '{service_state,claim_jobs,renew_leases,start_call,record_call,settle_image,finish_generation,release_job,unnamed_objects,claim_auth_deletions,finish_auth_deletion,sweep,queue_state,record_moderation,begin_moderation,claim_mails,start_mail,finish_mail,claim_chore,reconcile_targets,apply_transaction}'),
+	('worker', '{service_state,claim_jobs,renew_leases,start_call,record_call,settle_image,finish_generation,release_job,unnamed_objects,claim_auth_deletions,finish_auth_deletion,sweep,queue_state,record_moderation,postpone_moderation,claim_mails,start_mail,finish_mail,claim_chore,reconcile_targets,apply_transaction}'),
 	('operator', '{service_state,audit,grant_credits,operator_status,find_account,adjust_credits,list_events,show_event,replay_event,link_creem,reconcile_targets,apply_transaction,preview_transaction,close_dispute,list_disputes,list_refund_classes,catalogue,list_model_prices,set_product,set_product_price,set_model_price,set_model_enabled,set_billing_live}')
 ) p (role, functions);
 select set_eq(
