@@ -13,6 +13,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, shotai,
 as $$
 declare
 	v_kind text := case when f.subscription is null then 'top_up' else 'subscription' end;
+	v_checkout uuid;
 	v_ids uuid[];
 	v_id uuid;
 	v_product product;
@@ -20,9 +21,14 @@ declare
 	v_units integer := coalesce(f.units, 1);
 	v_chargeback boolean := coalesce(f.transaction_status in ('chargedBack', 'chargeback'), false);
 begin
+	select c.id from checkout c
+	where c.account = p_account and (c.id = f.request_id or c.creem_id = f.checkout)
+	order by c.id = f.request_id desc limit 1
+	into v_checkout;
 	select array_agg(p.id order by p.confirmed_by nulls last, p.created_at, p.id) from payment p
 	where p.transaction = f.transaction
-		or (p.kind = 'top_up' and v_kind = 'top_up' and p.creem_order = f.creem_order)
+		or (p.kind = 'top_up' and v_kind = 'top_up' and (p.creem_order = f.creem_order
+			or (p.checkout = v_checkout and (p.creem_order is null or f.creem_order is null))))
 		or (p.subscription = f.subscription and p.period_start = f.period_start
 			and (p.transaction is null or f.transaction is null))
 	into v_ids;
@@ -41,8 +47,7 @@ begin
 		subscription = coalesce(p.subscription, f.subscription),
 		creem_order = coalesce(p.creem_order, f.creem_order),
 		transaction = coalesce(p.transaction, f.transaction),
-		checkout = coalesce(p.checkout, (select c.id from checkout c
-			where c.account = p_account and (c.id = f.request_id or c.creem_id = f.checkout))),
+		checkout = coalesce(p.checkout, v_checkout),
 		amount_cents = coalesce(p.amount_cents, f.amount),
 		tax_cents = coalesce(p.tax_cents, f.tax),
 		paid_cents = greatest(p.paid_cents, f.paid),

@@ -124,6 +124,7 @@ create unique index payment_top_up on shotai.payment (creem_order) where kind = 
 create unique index payment_period on shotai.payment (subscription, period_start)
 	where kind = 'subscription' and transaction is null;
 create index payment_of_subscription on shotai.payment (subscription, paid_at);
+create index payment_of_checkout on shotai.payment (checkout);
 create index payment_of_account on shotai.payment (account, paid_at, id);
 
 create table shotai.payment_refund (
