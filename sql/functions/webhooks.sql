@@ -91,21 +91,21 @@ begin
 		tries = e.tries + 1, handled_at = clock_timestamp()
 	where e.id = p_id;
 	if v_result.keys <> '{}' then
-		perform apply_parked(v_result.keys);
+		perform apply_parked(v_result.keys, p_id);
 	end if;
 	return v_result.state;
 end
 $$;
 
--- Tries again the parked events that name one of these ids.
-create or replace function shotai.apply_parked(p_keys text[]) returns void
+-- Tries again the parked events that name one of these ids, but for the one that told them.
+create or replace function shotai.apply_parked(p_keys text[], p_told_by text default null) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 declare
 	v_id text;
 begin
 	for v_id in
-		select e.id from creem_event e where e.state = 'parked' and e.keys && p_keys
+		select e.id from creem_event e where e.state = 'parked' and e.keys && p_keys and e.id is distinct from p_told_by
 		order by e.sent_at nulls last, e.received_at, e.id
 	loop
 		-- One of them may have applied it meanwhile.
