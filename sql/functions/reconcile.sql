@@ -78,7 +78,7 @@ begin
 		reason := ambiguity(v_fact);
 		if reason is not null then
 			outcome := 'ambiguous';
-			subject := 'transaction:' || v_fact.id;
+			subject := 'payment:' || note_ambiguous(v_fact);
 			return next;
 			return;
 		end if;
@@ -128,7 +128,7 @@ begin
 	select (price_at(r.id, f.paid_at)).price_cents from product r where r.creem_product = f.product into v_price;
 	v_covered := exists (
 		select from payment p
-		where p.subscription = f.subscription and p.transaction is distinct from f.transaction
+		where p.subscription = f.subscription and p.transaction is distinct from f.transaction and p.confirmed_by is not null
 			and p.period_start <= f.period_start and f.period_start < p.period_end);
 	if v_covered then -- the difference to a plan that ran: its sum tells nothing
 		select s.units from subscription s join product r on r.id = s.product
@@ -154,22 +154,48 @@ begin
 end
 $$;
 
+-- What it grants is not clear; that it was paid, refunded or charged back is.
+create or replace function shotai.note_ambiguous(f shotai.creem_fact) returns uuid
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_account bigint := account_of(f);
+	v_keys text[];
+	v_payment uuid;
+begin
+	perform from account a where a.id = v_account for no key update;
+	perform expire_lots(v_account);
+	v_keys := add_links(v_account, f);
+	v_payment := note_transaction(v_account, f, null, f.created_at);
+	perform apply_parked(v_keys);
+	return v_payment;
+end
+$$;
+
 -- A paid transaction read from the API proves its payment as the missing event would have; a chargeback opens a dispute.
 create or replace function shotai.apply_invoice(p_account bigint, f shotai.creem_fact, p_sent_at timestamptz) returns text
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
-declare
-	v_payment uuid;
 begin
 	if grants('transaction', f) <> 'grant' then
 		return 'transaction:' || f.id;
 	end if;
-	v_payment := note_payment(p_account, f, 'transaction', p_sent_at);
+	return 'payment:' || note_transaction(p_account, f, 'transaction', p_sent_at);
+end
+$$;
+
+create or replace function shotai.note_transaction(p_account bigint, f shotai.creem_fact, p_confirm text, p_sent_at timestamptz)
+returns uuid
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_payment uuid := note_payment(p_account, f, p_confirm, p_sent_at);
+begin
 	if f.transaction_status in ('chargedBack', 'chargeback') then
 		perform open_dispute(p_account, v_payment, 'chargeback:' || f.id, f.refunded, coalesce(p_sent_at, clock_timestamp()));
 	end if;
 	perform settle_payment(v_payment);
-	return 'payment:' || v_payment;
+	return v_payment;
 end
 $$;
 
@@ -180,7 +206,7 @@ as $$
 begin
 	return concat_ws(' ',
 		(select string_agg(p::text, ' ' order by p.id) from payment p
-			where p.subscription = f.subscription or p.transaction = f.transaction or p.creem_order = f.creem_order),
+			where p.subscription = f.subscription or p.transaction = f.transaction or (p.kind = 'top_up' and p.creem_order = f.creem_order)),
 		(select s::text from subscription s where s.id = f.subscription),
 		(select c::text from checkout c where c.id = f.request_id or c.creem_id = f.checkout limit 1),
 		(select string_agg(l::text, ' ' order by l.kind, l.id, l.account) from creem_link l where l.id = any (fact_keys(f))));

@@ -51,7 +51,7 @@ create table shotai.creem_link (
 	id text not null,
 	account bigint not null references shotai.account,
 	created_at timestamptz not null default clock_timestamp(),
-	primary key (kind, id, account)
+	primary key (id, kind, account)
 );
 create unique index creem_link_of_one_account on shotai.creem_link (kind, id) where kind <> 'customer';
 create index creem_link_of_account on shotai.creem_link (account);

@@ -27,7 +27,8 @@ class Session {
 
 	async connect() {
 		for (let wait = 20; ; wait = Math.min(500, wait * 2)) {
-			const client = new pg.Client({ user: this.user, options: "-c client_min_messages=warning" });
+			const client = new pg.Client({ user: this.user, // A killed backend takes the server down: what was answered must have been written.
+				options: "-c client_min_messages=warning -c synchronous_commit=on" });
 			client.on("error", () => {});
 			try {
 				await client.connect();
