@@ -210,6 +210,8 @@ is_event(const char *raw, size_t len)
 	const struct body_value *root = body_root(tree);
 	const char *id = body_string(body_member(root, "id"));
 	const char *type = body_string(body_member(root, "eventType"));
+	if (type == NULL)
+		type = body_string(body_member(root, "type"));
 	return id != NULL && *id != '\0' && type != NULL && *type != '\0';
 }
 

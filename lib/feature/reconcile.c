@@ -29,6 +29,12 @@ static const char *const outcomes[RECONCILE__COUNT] = {
     [RECONCILE_GONE] = "gone",
 };
 
+static const char *const kinds[CREEM_KIND__COUNT] = {
+    [CREEM_CHECKOUT] = "checkout",
+    [CREEM_SUBSCRIPTION] = "subscription",
+    [CREEM_TRANSACTION] = "transaction",
+};
+
 /* A transaction, with the moment by which they are put in order. */
 struct paid {
 	int64_t at_ms;
@@ -113,13 +119,26 @@ take_object(struct run *run, enum creem_kind kind, const char *id)
 	return problem == PROBLEM_NONE ? apply(run, id, json) : problem;
 }
 
-static enum problem
-take_objects(struct run *run, const struct db_result *targets, const char *wanted, enum creem_kind kind)
+static bool
+is_target(const struct db_result *targets, const char *kind, const char *id)
 {
+	for (size_t row = 0; row < db_rows(targets); row++)
+		if (strcmp(db_text(targets, row, "kind"), kind) == 0 && strcmp(db_text(targets, row, "id"), id) == 0)
+			return true;
+	return false;
+}
+
+/* done: the targets that were taken before, NULL for none. */
+static enum problem
+take_objects(struct run *run, const struct db_result *targets, const struct db_result *done, enum creem_kind kind)
+{
+	const char *name = kinds[kind];
 	enum problem problem = PROBLEM_NONE;
-	for (size_t row = 0; problem == PROBLEM_NONE && row < db_rows(targets); row++)
-		if (strcmp(db_text(targets, row, "kind"), wanted) == 0)
-			problem = take_object(run, kind, db_text(targets, row, "id"));
+	for (size_t row = 0; problem == PROBLEM_NONE && row < db_rows(targets); row++) {
+		const char *id = db_text(targets, row, "id");
+		if (strcmp(db_text(targets, row, "kind"), name) == 0 && (done == NULL || !is_target(done, name, id)))
+			problem = take_object(run, kind, id);
+	}
 	return problem;
 }
 
@@ -232,16 +251,20 @@ reconcile_run(const struct reconcile *reconcile, struct reconcile_counts *ret_co
 	struct run run = {.reconcile = reconcile, .counts = ret_counts, .arena = arena};
 	*ret_counts = (struct reconcile_counts){0};
 	enum problem problem = db_call(reconcile->db, arena, &statements[TARGETS], NULL, 0, &targets, NULL);
+	/* Whose things are; then which plan a subscription is on, which a transaction does not tell; then what was
+	 * paid. */
 	if (problem == PROBLEM_NONE)
-		problem = take_objects(&run, targets, "checkout", CREEM_CHECKOUT);
+		problem = take_objects(&run, targets, NULL, CREEM_CHECKOUT);
+	if (problem == PROBLEM_NONE)
+		problem = take_objects(&run, targets, NULL, CREEM_SUBSCRIPTION);
 	if (problem == PROBLEM_NONE)
 		problem = take_transactions(&run, targets);
 	if (problem == PROBLEM_NONE)
-		problem = take_objects(&run, targets, "transaction", CREEM_TRANSACTION);
-	/* Some of them became known just now. */
+		problem = take_objects(&run, targets, NULL, CREEM_TRANSACTION);
+	/* Some became known just now. */
 	if (problem == PROBLEM_NONE)
 		problem = db_call(reconcile->db, arena, &statements[TARGETS], NULL, 0, &later, NULL);
 	if (problem == PROBLEM_NONE)
-		problem = take_objects(&run, later, "subscription", CREEM_SUBSCRIPTION);
+		problem = take_objects(&run, later, targets, CREEM_SUBSCRIPTION);
 	return problem;
 }

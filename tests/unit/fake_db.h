@@ -15,7 +15,7 @@
 #include "base/text.h"
 #include "service/db.h"
 
-#define FAKE_COLUMNS 24
+#define FAKE_COLUMNS 32
 #define FAKE_PARAMETERS 12
 
 /* columns ends with NULL; cells holds rows x columns texts. */
