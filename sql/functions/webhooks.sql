@@ -86,8 +86,8 @@ begin
 	update creem_event e
 	set state = v_result.state, reason = v_result.reason, account = v_result.account, subject = v_result.subject,
 		keys = case v_result.state when 'parked' then fact_keys(v_fact) else '{}' end,
-		raw = case v_result.state when 'applied' then strip_person(e.raw, false) when 'ignored' then strip_person(e.raw, true)
-			else e.raw end,
+		-- A customer's id is all that another try may need of him.
+		raw = strip_person(e.raw, v_result.state <> 'applied'),
 		tries = e.tries + 1, handled_at = clock_timestamp()
 	where e.id = p_id;
 	if v_result.keys <> '{}' then

@@ -36,7 +36,7 @@ create table shotai.creem_event (
 	handled_at timestamptz
 );
 comment on table shotai.creem_event is 'For ever: a signature has no time, so its id is all that tells a replay.';
-comment on column shotai.creem_event.raw is 'Without customer and metadata once applied.';
+comment on column shotai.creem_event.raw is 'Without metadata and of the customer only his id; once applied not even that.';
 comment on column shotai.creem_event.reason is
 	'parked: account or product, whichever is not known; ignored: type or mode; failed: a SQLSTATE or conflict; applied: why it granted nothing, if so.';
 comment on column shotai.creem_event.keys is 'Ids by which a parked event is found when one of them becomes known.';
@@ -215,7 +215,7 @@ from (values
 	('checkout', '{url}', 'delete', 'cleared with the account'),
 	('creem_event', '{id,type,sent_at,state,reason,keys,account,subject,tries,received_at,handled_at}', 'pseudonymise',
 		'a replay must be recognised for ever; proves the payments, 7 years of tax law'),
-	('creem_event', '{raw}', 'pseudonymise', 'customer and metadata are removed once applied; 7 years of tax law'),
+	('creem_event', '{raw}', 'pseudonymise', 'metadata is removed, the customer but for his id, and that too once applied; 7 years of tax law'),
 	('creem_link', '{kind,id,account,created_at}', 'pseudonymise', 'whose a later refund or chargeback is; 7 years of tax law'),
 	('subscription', '{id,account,product,units,status,current_period_start,current_period_end,updated_at,event_rank,event_at,event,lapsed_until,created_at}',
 		'pseudonymise', 'orders; 7 years of tax law'),
