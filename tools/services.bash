@@ -211,6 +211,7 @@ serve() {
 	exec {home_lock}>>"$home/lock"
 	flock -n "$home_lock" || fail "another ./run (process $(cut -d' ' -f1 "$home/pids/run" 2>/dev/null)) owns $home; stop it or set SHOTAI_HOME"
 	mkdir -p "$home"/{log,pids,storage,nginx}
+	find "$home/log" -name '*.log' -size +16M -exec mv {} {}.old \;
 	make_sockets
 	sweep
 	! port_taken || fail "port $port is taken by another program; choose one with SHOTAI_PORT=NUMBER ./run"

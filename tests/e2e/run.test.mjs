@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { request as send } from "node:http";
+import { request as sendSecure } from "node:https";
 import { createServer, connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import {
   api, env, execute, finished, kill, newUser, pids, psql, readSettings, request, restart, run, waitFor,
@@ -290,6 +292,42 @@ test("no address that a proxy or a caller names is kept", async () => {
     assert.ok(!readFileSync(path.join(env.home, "log", name), "utf8").includes(told), name);
   const [{ kept }] = await psql("select count(*) as kept from auth.sessions where ip is not null or user_agent is not null");
   assert.equal(kept, "0");
+});
+
+test("in production nginx speaks TLS, knows no stand-in and tells health to loopback only", async () => {
+  const folder = scratch(), [tls, plain, health] = await Promise.all([freePort(), freePort(), freePort()]);
+  const key = path.join(folder, "key.pem"), certificate = path.join(folder, "certificate.pem");
+  await execute("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=shotai.example", "-keyout", key, "-out", certificate]);
+  const settings = {
+    PATH: process.env.PATH, PUBLIC_URL: "https://shotai.example", SUPABASE_URL: "https://project.supabase.example", STORAGE: env.STORAGE,
+    NGINX_LISTEN: `127.0.0.2:${tls}`, NGINX_REDIRECT_LISTEN: `127.0.0.2:${plain}`, NGINX_HEALTH_LISTEN: `127.0.0.1:${health}`,
+    NGINX_CERTIFICATE: certificate, NGINX_CERTIFICATE_KEY: key, NGINX_SOCKETS: path.join(env.home, "sockets"), TRUSTED_PROXIES: "192.0.2.0/24,198.51.100.7",
+  };
+  const prefix = path.join(folder, "nginx");
+  const rendered = await execute(fileURLToPath(new URL("nginx/render", source)), [prefix], { env: settings });
+  assert.equal(rendered.status, 0, rendered.stderr);
+  const nginx = spawn("nginx", ["-p", prefix, "-c", path.join(prefix, "nginx.conf"), "-e", "stderr"], { env: settings, stdio: "inherit" });
+  try {
+    const secure = (target) =>
+      new Promise((resolve, reject) => {
+        const outgoing = sendSecure(`https://127.0.0.2:${tls}${target}`, { rejectUnauthorized: false, agent: false }, (answer) => resolve(answer.resume()));
+        outgoing.on("error", reject).end();
+      });
+    const page = await waitFor(() => secure("/"), { what: "TLS to be spoken" });
+    assert.equal(page.statusCode, 200);
+    assert.match(page.headers["strict-transport-security"], /^max-age=\d{8}/);
+    assert.ok(page.headers["content-security-policy"].includes("connect-src 'self' https://project.supabase.example;"));
+    assert.equal((await secure("/api/models")).statusCode, 200);
+    for (const target of ["/healthz/history", "/auth/v1/health", "/sandbox/openai/v1/models"]) assert.equal((await secure(target)).statusCode, 404, target);
+    const redirect = await request("GET", `http://127.0.0.2:${plain}/history?limit=1`);
+    assert.deepEqual([redirect.status, redirect.headers.get("location")], [308, "https://shotai.example/history?limit=1"]);
+    assert.equal((await request("GET", `http://127.0.0.1:${health}/healthz/history`)).status, 200);
+    assertProblem(await request("GET", `http://127.0.0.1:${health}/api/models`), 404, "not_found");
+  } finally {
+    const closed = new Promise((resolve) => nginx.on("close", resolve));
+    nginx.kill("SIGTERM");
+    await closed;
+  }
 });
 
 // ---- other homes
