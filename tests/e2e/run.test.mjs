@@ -63,6 +63,7 @@ function assertProblem(answer, status, code) {
   assert.equal(answer.json.status, status);
   assert.equal(answer.json.code, code);
   assert.equal(answer.json.type, `urn:shotai:problem:${code}`);
+  assert.ok(answer.json.detail.length > 3);
   assert.match(answer.json.request_id, uuid);
   assert.equal(answer.headers.get("x-request-id"), answer.json.request_id);
 }
@@ -167,15 +168,21 @@ test("nginx refuses by itself in the same shape as the programs", async () => {
   }
 });
 
-test("nginx's titles are those of the programs, in both languages", async () => {
+test("nginx's titles and details are those of the programs, in both languages", async () => {
   const list = readFileSync(new URL("lib/base/problem.h", source), "utf8");
   const [, english, dutch] = list.match(/X\(NOT_FOUND, 404, "not_found", "([^"]+)", "([^"]+)"\)/);
   const title = async (language) => (await request("GET", "/api/nothing", { headers: { "Accept-Language": language } })).json.title;
   assert.equal(await title("en"), english);
   assert.equal(await title("nl-NL,en;q=0.5"), dutch);
   const maps = readFileSync(path.join(env.home, "nginx", "problem-maps.conf"), "utf8");
-  for (const [, code, language, text] of maps.matchAll(/^\t(\w+)\/(en|nl) "([^"]+)";$/gm)) {
-    const row = list.match(new RegExp(`"${code}",\\s*"([^"]+)",[\\s\\\\]*"([^"]+)"`));
+  const rows = (name) => [...maps.matchAll(new RegExp(`\\$problem_${name} \\{([^}]+)`, "g"))][0][1].matchAll(/^\t(\w+)\/(en|nl) "([^"]+)";$/gm);
+  const texts = list.replace(/"[\s\\]*"/g, ""); // long ones are broken over two lines
+  for (const [, code, language, text] of rows("title")) {
+    const row = texts.match(new RegExp(`"${code}",\\s*"([^"]+)",[\\s\\\\]*"([^"]+)"`));
+    assert.equal(text, row[language === "en" ? 1 : 2], code);
+  }
+  for (const [, code, language, text] of rows("detail")) {
+    const row = texts.match(new RegExp(`X\\(${code.toUpperCase()},[\\s\\\\]*"([^"]+)",[\\s\\\\]*"([^"]+)"\\)`));
     assert.equal(text, row[language === "en" ? 1 : 2], code);
   }
 });
