@@ -14,11 +14,15 @@
 enum config_kind {
 	CONFIG_KIND_TEXT,
 	CONFIG_KIND_INTEGER,
-	CONFIG_KIND_URL,      /* https, or http to loopback; no trailing slash is kept */
-	CONFIG_KIND_DATABASE, /* a libpq connection string; db_config_acceptable checks it, since libpq is db.c's */
-	CONFIG_KIND_STORAGE,  /* file:/absolute/path or r2 */
-	CONFIG_KIND_SECRETS,  /* one or two secrets of at least 32 characters: current,previous */
-	CONFIG_KIND_LEVEL,    /* debug | info | warn | error */
+	CONFIG_KIND_URL,       /* https, or http to loopback; no trailing slash is kept */
+	CONFIG_KIND_DATABASE,  /* a libpq connection string; db_config_acceptable checks it, since libpq is db.c's */
+	CONFIG_KIND_STORAGE,   /* file:/absolute/path or r2 */
+	CONFIG_KIND_SECRETS,   /* one or two secrets of at least 32 characters: current,previous */
+	CONFIG_KIND_SECRET,    /* 32 characters or more */
+	CONFIG_KIND_KEY,       /* what goes into a header as it is: visible characters, no space */
+	CONFIG_KIND_ADDRESSES, /* IP addresses or networks (address/bits), by commas */
+	CONFIG_KIND_EMAIL,
+	CONFIG_KIND_LEVEL, /* debug | info | warn | error */
 	CONFIG_KIND__COUNT
 };
 
@@ -28,8 +32,9 @@ enum config_kind {
 	X(SECRET_KEY, CONFIG_KIND_SECRETS, NULL, true, "current[,previous]: every HMAC key is derived from it")        \
 	X(PROCESSES, CONFIG_KIND_INTEGER, "0", false, "children of generate, history and files; 0: two per core")      \
 	X(WORKER_CONCURRENCY, CONFIG_KIND_INTEGER, "64", false, "jobs that one worker runs at a time")                 \
-	X(TRUSTED_PROXIES, CONFIG_KIND_TEXT, NULL, false, "addresses whose X-Forwarded-For nginx believes, by commas") \
-	X(SUPPORT_EMAIL, CONFIG_KIND_TEXT, "support@shotai.example", false, "shown to people who need help")           \
+	X(TRUSTED_PROXIES, CONFIG_KIND_ADDRESSES, NULL, false,                                                         \
+	    "addresses whose X-Forwarded-For nginx believes, by commas")                                               \
+	X(SUPPORT_EMAIL, CONFIG_KIND_EMAIL, "support@shotai.example", false, "shown to people who need help")          \
 	X(DATABASE_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of the web programs (role shotai_web)")          \
 	X(DATABASE_WORKER_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of the worker (role shotai_worker)")      \
 	X(DATABASE_OPERATOR_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of shotaictl (role shotai_operator)")   \
@@ -37,18 +42,18 @@ enum config_kind {
 	    "connection of shotaictl migrate (postgres on Supabase)")                                                  \
 	X(DATABASE_PREPARED, CONFIG_KIND_INTEGER, "1", false, "0 behind a transaction pooler: no named statements")    \
 	X(SUPABASE_URL, CONFIG_KIND_URL, NULL, false, "project address; tokens are issued by SUPABASE_URL/auth/v1")    \
-	X(SUPABASE_JWT_SECRET, CONFIG_KIND_TEXT, NULL, true, "legacy HS256 secret; absent: only the key set counts")   \
-	X(SUPABASE_ANON_KEY, CONFIG_KIND_TEXT, NULL, false, "publishable key that the browser sends")                  \
-	X(SUPABASE_SECRET_KEY, CONFIG_KIND_TEXT, NULL, true, "secret key, to delete users")                            \
+	X(SUPABASE_JWT_SECRET, CONFIG_KIND_SECRET, NULL, true, "legacy HS256 secret; absent: only the key set counts") \
+	X(SUPABASE_ANON_KEY, CONFIG_KIND_KEY, NULL, false, "publishable key that the browser sends")                   \
+	X(SUPABASE_SECRET_KEY, CONFIG_KIND_KEY, NULL, true, "secret key, to delete users")                             \
 	X(STORAGE, CONFIG_KIND_STORAGE, NULL, false, "where pictures are kept: file:/path")                            \
 	X(OPENAI_BASE_URL, CONFIG_KIND_URL, "https://api.openai.com/v1", false, "OpenAI-compatible images API")        \
-	X(OPENAI_API_KEY, CONFIG_KIND_TEXT, NULL, true, "its key")                                                     \
+	X(OPENAI_API_KEY, CONFIG_KIND_KEY, NULL, true, "its key")                                                      \
 	X(PROVIDER_TIMEOUT_SECONDS, CONFIG_KIND_INTEGER, "300", false, "deadline of one generation, retries included") \
 	X(LOG_LEVEL, CONFIG_KIND_LEVEL, "info", false, "debug, info, warn or error")
 
 /* name, least and greatest value of each CONFIG_KIND_INTEGER */
 #define CONFIG_RANGES(X)                                                                                               \
-	X(PROCESSES, 0, 256)                                                                                           \
+	X(PROCESSES, 0, 64)                                                                                            \
 	X(WORKER_CONCURRENCY, 1, 1024)                                                                                 \
 	X(DATABASE_PREPARED, 0, 1)                                                                                     \
 	X(PROVIDER_TIMEOUT_SECONDS, 1, 3600)

@@ -337,6 +337,15 @@ test("in production nginx speaks TLS, knows no stand-in and tells health to loop
   }
 });
 
+test("what nginx's configuration cannot take is refused by its name", async () => {
+  const settings = { PATH: process.env.PATH, PUBLIC_URL: "https://shotai.example", SUPABASE_URL: "https://project.supabase.example", STORAGE: env.STORAGE };
+  for (const [name, value] of [["TRUSTED_PROXIES", "192.0.2.1;x"], ["TRUSTED_PROXIES", "proxy.example"], ["NGINX_RATE", "many"], ["NGINX_BURST", "0"], ["STORAGE", 'file:/a"b'], ["SUPABASE_URL", ""]]) {
+    const { status, stderr } = await execute(fileURLToPath(new URL("nginx/render", source)), [path.join(scratch(), "nginx")], { env: { ...settings, [name]: value } });
+    assert.notEqual(status, 0, `${name}=${value}`);
+    assert.match(stderr.trim(), new RegExp(`^[^\\n]*${name}[^\\n]*$`));
+  }
+});
+
 // ---- other homes
 
 const folders = [];
