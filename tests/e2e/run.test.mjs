@@ -145,6 +145,9 @@ test("a dead link shows people a page and programs a problem", async () => {
   assertProblem(await request("GET", "/nothing"), 404, "not_found");
   const page = await request("GET", "/nothing", { headers: { Accept: "text/html,*/*;q=0.8" } });
   assert.equal(page.status, 404);
+  assert.match(page.headers.get("content-type"), /^text\/html/);
+  assert.match(page.text, /<h1/);
+  assertGuarded(page);
 });
 
 test("nginx refuses by itself in the same shape as the programs", async () => {
