@@ -70,6 +70,7 @@ response_problem(struct response *response, const struct request *request, enum 
 	int64_t seconds = retry_after(response, problem, kind->status);
 	struct text *body = &response->body;
 
+	response->problem = problem;
 	response->status = kind->status;
 	response->content_type = "application/problem+json";
 	response->cache_control = "no-store";

@@ -204,6 +204,28 @@ test("a program that is away is a 502 with Retry-After, and only that", async ()
   assertProblem(await request("GET", "/api/history"), 401, "unauthenticated");
 });
 
+test("a database that does not answer is a 503 with Retry-After, and the log says which route it was", async () => {
+  const { parent } = pids("postgres");
+  await request("GET", "/api/models");
+  const backends = await psql("select pid from pg_stat_activity where usename = 'shotai_web'");
+  process.kill(parent, "SIGSTOP");
+  try {
+    for (const { pid } of backends) process.kill(Number(pid), "SIGTERM");
+    const answer = await waitFor(async () => {
+      const now = await request("GET", "/api/models?told=nobody");
+      return now.status !== 200 && now;
+    }, { what: "the connections to be gone" });
+    assertProblem(answer, 503, "database_unavailable");
+    assert.match(answer.headers.get("retry-after"), /^[1-9]\d*$/);
+    const log = readFileSync(path.join(env.home, "log", "generate.log"), "utf8");
+    const line = log.split("\n").find((text) => text.includes(`answered request=${answer.json.request_id}`));
+    assert.match(line, / warn generate answered request=\S+ method=GET route=\/api\/models status=503 code=database_unavailable ms=\d+$/);
+  } finally {
+    process.kill(parent, "SIGCONT");
+  }
+  await waitFor(async () => (await request("GET", "/api/models")).status === 200, { what: "the database to be back" });
+});
+
 test("an address that asks too much waits, others and the stand-in for models do not", async () => {
   const file = path.join(env.home, "shotai.env"), before = readFileSync(file, "utf8");
   const narrow = { NGINX_RATE: 1, NGINX_BURST: 3, NGINX_SIGN_IN_RATE: 1, NGINX_SIGN_IN_BURST: 1 };

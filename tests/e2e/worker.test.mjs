@@ -338,6 +338,8 @@ test("the log names generations, never prompts or keys", () =>
     const generations = await Promise.all(prompts.map((prompt) => generate(user, prompt)));
     await allFinished(generations);
     for (const { id } of generations) await logged(worker, `job_ended generation=${id}`);
+    for (const line of worker.log.split("\n").filter((text) => / (provider_call_failed|picture_unusable) /.test(text)))
+      assert.ok(generations.some(({ id }) => line.includes(` generation=${id} `)), line);
     for (const prompt of prompts) assert.ok(!worker.log.includes(prompt.slice(0, 36)));
     for (const secret of [env.OPENAI_API_KEY, env.SUPABASE_SECRET_KEY, user.id, user.email])
       assert.ok(!worker.log.includes(secret));
