@@ -170,7 +170,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(time_is_rfc3339, capture, release),
 	    cmocka_unit_test_setup_teardown(values_cannot_forge, capture, release),
 	    cmocka_unit_test_setup_teardown(request_is_named, capture, release),
-cmocka_unit_test_setup_teardown(generation_is_named, capture, release),
+	    cmocka_unit_test_setup_teardown(generation_is_named, capture, release),
 	    cmocka_unit_test_setup_teardown(levels, capture, release),
 	    cmocka_unit_test_setup_teardown(long_lines_are_cut, capture, release),
 	};

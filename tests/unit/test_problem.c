@@ -28,7 +28,8 @@ every_problem_has_a_detail(void **state)
 {
 	(void)state;
 	for (enum problem problem = PROBLEM_NONE + 1; problem < PROBLEM__COUNT; problem++) {
-		const char *english = problem_detail(problem, LANGUAGE_EN), *dutch = problem_detail(problem, LANGUAGE_NL);
+		const char *english = problem_detail(problem, LANGUAGE_EN),
+			   *dutch = problem_detail(problem, LANGUAGE_NL);
 
 		assert_true(strlen(english) > 3 && strlen(dutch) > 3);
 		assert_string_not_equal(english, dutch);
