@@ -40,6 +40,8 @@
 /* What a slow answer may still wait for once the program is told to stop. */
 #define STOP_GRACE 2.0
 
+struct visit;
+
 static struct {
 	const char *key;
 	int stop_fd; /* readable for ever once the program stops */
@@ -47,12 +49,15 @@ static struct {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	int threads;
+	struct visit *finished; /* threads to be joined */
 } self = {.stop_fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER, .changed = PTHREAD_COND_INITIALIZER};
 
 /* A request in a thread; exchange comes first, so that its functions find the rest. */
 struct visit {
 	struct exchange exchange;
 	FCGX_Request fcgi;
+	pthread_t thread;
+	struct visit *next;
 };
 
 static double
@@ -304,22 +309,28 @@ visit_serve(struct visit *visit)
 	FCGX_Free(&visit->fcgi, 1);
 }
 
-static void
-threads_add(int count)
-{
-	(void)pthread_mutex_lock(&self.lock);
-	self.threads += count;
-	(void)pthread_cond_broadcast(&self.changed);
-	(void)pthread_mutex_unlock(&self.lock);
-}
-
+/* Joins what has finished, and waits until no more than most are running. */
 static void
 threads_wait(int most)
 {
+	struct visit *finished = NULL;
 	(void)pthread_mutex_lock(&self.lock);
-	while (self.threads > most)
-		(void)pthread_cond_wait(&self.changed, &self.lock);
+	do {
+		while (self.threads > most && self.finished == NULL)
+			(void)pthread_cond_wait(&self.changed, &self.lock);
+		for (struct visit *next; self.finished != NULL; self.finished = next) {
+			next = self.finished->next;
+			self.finished->next = finished;
+			finished = self.finished;
+			self.threads--;
+		}
+	} while (self.threads > most);
 	(void)pthread_mutex_unlock(&self.lock);
+	for (struct visit *next; finished != NULL; finished = next) {
+		next = finished->next;
+		(void)pthread_join(finished->thread, NULL);
+		free(finished);
+	}
 }
 
 static void *
@@ -327,8 +338,11 @@ visit_run(void *argument)
 {
 	struct visit *visit = argument;
 	visit_serve(visit);
-	free(visit);
-	threads_add(-1);
+	(void)pthread_mutex_lock(&self.lock);
+	visit->next = self.finished;
+	self.finished = visit;
+	(void)pthread_cond_signal(&self.changed);
+	(void)pthread_mutex_unlock(&self.lock);
 	return NULL;
 }
 
@@ -336,7 +350,6 @@ static void
 accept_one(const pthread_attr_t *attributes)
 {
 	struct visit *visit = calloc(1, sizeof *visit);
-	pthread_t thread;
 	if (visit == NULL)
 		abort();
 	FCGX_InitRequest(&visit->fcgi, STDIN_FILENO, FCGI_FAIL_ACCEPT_ON_INTR);
@@ -345,11 +358,15 @@ accept_one(const pthread_attr_t *attributes)
 		free(visit);
 		return;
 	}
-	threads_add(1);
-	if (pthread_create(&thread, attributes, visit_run, visit) != 0) {
+	if (pthread_create(&visit->thread, attributes, visit_run, visit) != 0) {
 		log_event(LOG_ERROR, "thread_failed", NULL);
-		(void)visit_run(visit);
+		visit_serve(visit);
+		free(visit);
+		return;
 	}
+	(void)pthread_mutex_lock(&self.lock);
+	self.threads++;
+	(void)pthread_mutex_unlock(&self.lock);
 }
 
 static int
@@ -362,7 +379,6 @@ run_child(void)
 	    sem_init(&self.drawing, 0, cores > 1 ? (unsigned)cores : 2) < 0 || !prefork_ready())
 		return EXIT_FAILURE;
 	(void)pthread_attr_init(&attributes);
-	(void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
 	(void)pthread_attr_setstacksize(&attributes, THREAD_STACK);
 	for (enum prefork_event event; (event = prefork_wait(60000)) != PREFORK_STOP;) {
 		if (event == PREFORK_CONNECTION) {

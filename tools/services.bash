@@ -162,7 +162,7 @@ stop_all() {
 	end_services 10 nginx "${programs[@]}"
 	end_services 10 "${sandbox[@]}"
 	end_services 60 postgres
-	rm -rf "$home/pids/run" "$sockets"
+	rm -rf "$home/pids/run" "$sockets" 2>/dev/null || true # in /run only root may remove it
 	((stopping)) && status=0
 	exit "$status"
 }
@@ -223,6 +223,7 @@ serve() {
 	exec {home_lock}>>"$home/lock"
 	flock -n "$home_lock" || fail "another ./run (process $(cut -d' ' -f1 "$home/pids/run" 2>/dev/null)) owns $home; stop it or set SHOTAI_HOME"
 	mkdir -p "$home"/{log,pids,storage,nginx}
+	find "$home/log" -name '*.log' -size +16M -exec mv {} {}.old \;
 	make_sockets
 	sweep
 	! port_taken || fail "port $port is taken by another program; choose one with SHOTAI_PORT=NUMBER ./run"

@@ -160,12 +160,17 @@ install_binary() {
 	mv "$to.new" "$to"
 }
 
+# The pages are a link that is changed in one step.
 install_web() {
-	rm -rf "$home/web.new" "$home/web.old"
-	cp -a "$source/web" "$home/web.new"
-	[[ ! -e $home/web ]] || mv "$home/web" "$home/web.old"
-	mv "$home/web.new" "$home/web"
-	rm -rf "$home/web.old"
+	local old fresh
+	old=$(readlink "$home/web" || true)
+	fresh=$(mktemp -d "$home/web.XXXXXX")
+	cp -a "$source/web/." "$fresh"
+	chmod 0755 "$fresh"
+	ln -sfn "${fresh##*/}" "$home/web.link"
+	[[ -L $home/web ]] || rm -rf "$home/web"
+	mv -T "$home/web.link" "$home/web"
+	[[ -z $old ]] || rm -rf "${home:?}/$old"
 }
 
 folder_of() {

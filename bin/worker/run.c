@@ -273,8 +273,7 @@ hand_back(struct run *run, int64_t after_seconds)
 	if (problem == PROBLEM_NONE && held) {
 		char seconds[24];
 		snprintf(seconds, sizeof(seconds), "%lld", (long long)after_seconds);
-		log_event(LOG_INFO, "job_handed_back", "generation", run->job->generation_id, "reason", run->reason,
-		    "after", seconds, NULL);
+		log_event(LOG_INFO, "job_handed_back", "reason", run->reason, "after", seconds, NULL);
 	}
 }
 
@@ -291,8 +290,8 @@ finish(struct run *run)
 		db_pool_give(pool, db);
 	} while (again_after(&again, problem));
 	if (problem == PROBLEM_NONE && end.held) {
-		log_event(LOG_INFO, "job_ended", "generation", run->job->generation_id, "status", end.status, "code",
-		    run->code, "reason", run->reason, "refunded", db_parameter(run->job->arena, end.refunded), NULL);
+		log_event(LOG_INFO, "job_ended", "status", end.status, "code", run->code, "reason", run->reason,
+		    "refunded", db_parameter(run->job->arena, end.refunded), NULL);
 	}
 }
 
@@ -314,7 +313,7 @@ end_run(struct run *run, enum ending ending)
 	else if (ending == ENDING_FINISH)
 		finish(run);
 	else
-		log_event(LOG_WARN, "job_dropped", "generation", run->job->generation_id, NULL);
+		log_event(LOG_WARN, "job_dropped", NULL);
 	if (ending == ENDING_DROP || run->objects.count > 2 * run->done)
 		deliver_discard(run->hand, &run->objects);
 }
@@ -323,6 +322,8 @@ void
 run_job(struct hand *hand, struct job *job)
 {
 	struct run run = {.hand = hand, .job = job, .per_call = provider_pictures_per_call(job->adapter, job->options)};
+	log_generation(job->generation_id);
 	deliver_init(&run.objects, job->arena, job->missing_count);
 	end_run(&run, run_calls(&run));
+	log_generation(NULL);
 }

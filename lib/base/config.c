@@ -147,6 +147,66 @@ check_secrets(struct config *, enum config_name, char *value)
 }
 
 static const char *
+check_secret(struct config *config, enum config_name name, char *value)
+{
+	if (strlen(value) < SECRET_MIN)
+		return "a secret of at least 32 characters";
+	return check_text(config, name, value);
+}
+
+static const char *
+check_key(struct config *, enum config_name, char *value)
+{
+	for (const char *c = value; *c != '\0'; c++)
+		if (*c <= ' ' || *c >= 0x7f)
+			return "a key of visible characters without spaces";
+	return NULL;
+}
+
+/* address or address/bits; cuts value. */
+static bool
+is_network(char *value)
+{
+	char *slash = strchr(value, '/');
+	struct in6_addr address;
+	long most = strchr(value, ':') != NULL ? 128 : 32;
+
+	if (slash != NULL) {
+		size_t digits = strspn(slash + 1, "0123456789");
+		if (digits == 0 || digits > 3 || slash[1 + digits] != '\0' || strtol(slash + 1, NULL, 10) > most)
+			return false;
+		*slash = '\0';
+	}
+	return inet_pton(most == 128 ? AF_INET6 : AF_INET, value, &address) == 1;
+}
+
+static const char *
+check_addresses(struct config *config, enum config_name, char *value)
+{
+	for (const char *at = value;; at++) {
+		size_t len = strcspn(at, ",");
+		if (!is_network(arena_strndup(config->arena, at, len)))
+			return "addresses or networks (address/bits), by commas without spaces";
+		at += len;
+		if (*at == '\0')
+			return NULL;
+	}
+}
+
+static const char *
+check_email(struct config *, enum config_name, char *value)
+{
+	const char *at = strchr(value, '@');
+
+	if (at == NULL || at == value || at[1] == '\0' || strchr(at + 1, '@') != NULL)
+		return "an e-mail address";
+	for (const char *c = value; *c != '\0'; c++)
+		if (*c <= ' ' || *c >= 0x7f || strchr("<>\"(),;:\\", *c) != NULL)
+			return "an e-mail address";
+	return NULL;
+}
+
+static const char *
 check_level(struct config *config, enum config_name name, char *value)
 {
 	static const char *const levels[] = {"debug", "info", "warn", "error"};
@@ -220,6 +280,10 @@ static check_value *const checks[CONFIG_KIND__COUNT] = {
     [CONFIG_KIND_DATABASE] = check_text,
     [CONFIG_KIND_STORAGE] = check_storage,
     [CONFIG_KIND_SECRETS] = check_secrets,
+    [CONFIG_KIND_SECRET] = check_secret,
+    [CONFIG_KIND_KEY] = check_key,
+    [CONFIG_KIND_ADDRESSES] = check_addresses,
+    [CONFIG_KIND_EMAIL] = check_email,
     [CONFIG_KIND_LEVEL] = check_level,
     [CONFIG_KIND_CHOICE] = check_choice,
     [CONFIG_KIND_SMTP] = check_smtp,

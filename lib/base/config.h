@@ -14,15 +14,19 @@
 enum config_kind {
 	CONFIG_KIND_TEXT,
 	CONFIG_KIND_INTEGER,
-	CONFIG_KIND_URL,      /* https, or http to loopback; no trailing slash is kept */
-	CONFIG_KIND_DATABASE, /* a libpq connection string; db_config_acceptable checks it, since libpq is db.c's */
-	CONFIG_KIND_STORAGE,  /* file:/absolute/path or r2 */
-	CONFIG_KIND_SECRETS,  /* one or two secrets of at least 32 characters: current,previous */
-	CONFIG_KIND_LEVEL,    /* debug | info | warn | error */
-	CONFIG_KIND_CHOICE,   /* one of two words; config_integer tells which: 0 or 1 */
-	CONFIG_KIND_SMTP,     /* smtps://[user:password@]host[:port] or smtp://..., whose TLS smtp.h tells */
-	CONFIG_KIND_MAILBOX,  /* local@domain or Name <local@domain> */
-	CONFIG_KIND_FOLDER,   /* an absolute path */
+	CONFIG_KIND_URL,       /* https, or http to loopback; no trailing slash is kept */
+	CONFIG_KIND_DATABASE,  /* a libpq connection string; db_config_acceptable checks it, since libpq is db.c's */
+	CONFIG_KIND_STORAGE,   /* file:/absolute/path or r2 */
+	CONFIG_KIND_SECRETS,   /* one or two secrets of at least 32 characters: current,previous */
+	CONFIG_KIND_SECRET,    /* 32 characters or more */
+	CONFIG_KIND_KEY,       /* what goes into a header as it is: visible characters, no space */
+	CONFIG_KIND_ADDRESSES, /* IP addresses or networks (address/bits), by commas */
+	CONFIG_KIND_EMAIL,
+	CONFIG_KIND_LEVEL,   /* debug | info | warn | error */
+	CONFIG_KIND_CHOICE,  /* one of two words; config_integer tells which: 0 or 1 */
+	CONFIG_KIND_SMTP,    /* smtps://[user:password@]host[:port] or smtp://..., whose TLS smtp.h tells */
+	CONFIG_KIND_MAILBOX, /* local@domain or Name <local@domain> */
+	CONFIG_KIND_FOLDER,  /* an absolute path */
 	CONFIG_KIND__COUNT
 };
 
@@ -32,8 +36,9 @@ enum config_kind {
 	X(SECRET_KEY, CONFIG_KIND_SECRETS, NULL, true, "current[,previous]: every HMAC key is derived from it")        \
 	X(PROCESSES, CONFIG_KIND_INTEGER, "0", false, "children of generate, history and files; 0: two per core")      \
 	X(WORKER_CONCURRENCY, CONFIG_KIND_INTEGER, "64", false, "jobs that one worker runs at a time")                 \
-	X(TRUSTED_PROXIES, CONFIG_KIND_TEXT, NULL, false, "addresses whose X-Forwarded-For nginx believes, by commas") \
-	X(SUPPORT_EMAIL, CONFIG_KIND_TEXT, "support@shotai.example", false, "shown to people who need help")           \
+	X(TRUSTED_PROXIES, CONFIG_KIND_ADDRESSES, NULL, false,                                                         \
+	    "addresses whose X-Forwarded-For nginx believes, by commas")                                               \
+	X(SUPPORT_EMAIL, CONFIG_KIND_EMAIL, "support@shotai.example", false, "shown to people who need help")          \
 	X(DATABASE_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of the web programs (role shotai_web)")          \
 	X(DATABASE_WEBHOOK_URL, CONFIG_KIND_DATABASE, NULL, true,                                                      \
 	    "connection of billing-webhook (role shotai_webhook)")                                                     \
@@ -43,16 +48,16 @@ enum config_kind {
 	    "connection of shotaictl migrate (postgres on Supabase)")                                                  \
 	X(DATABASE_PREPARED, CONFIG_KIND_INTEGER, "1", false, "0 behind a transaction pooler: no named statements")    \
 	X(SUPABASE_URL, CONFIG_KIND_URL, NULL, false, "project address; tokens are issued by SUPABASE_URL/auth/v1")    \
-	X(SUPABASE_JWT_SECRET, CONFIG_KIND_TEXT, NULL, true, "legacy HS256 secret; absent: only the key set counts")   \
-	X(SUPABASE_ANON_KEY, CONFIG_KIND_TEXT, NULL, false, "publishable key that the browser sends")                  \
-	X(SUPABASE_SECRET_KEY, CONFIG_KIND_TEXT, NULL, true, "secret key, to delete users")                            \
+	X(SUPABASE_JWT_SECRET, CONFIG_KIND_SECRET, NULL, true, "legacy HS256 secret; absent: only the key set counts") \
+	X(SUPABASE_ANON_KEY, CONFIG_KIND_KEY, NULL, false, "publishable key that the browser sends")                   \
+	X(SUPABASE_SECRET_KEY, CONFIG_KIND_KEY, NULL, true, "secret key, to delete users")                             \
 	X(STORAGE, CONFIG_KIND_STORAGE, NULL, false, "where pictures are kept: file:/path")                            \
 	X(OPENAI_BASE_URL, CONFIG_KIND_URL, "https://api.openai.com/v1", false, "OpenAI-compatible images API")        \
-	X(OPENAI_API_KEY, CONFIG_KIND_TEXT, NULL, true, "its key")                                                     \
+	X(OPENAI_API_KEY, CONFIG_KIND_KEY, NULL, true, "its key")                                                      \
 	X(PROVIDER_TIMEOUT_SECONDS, CONFIG_KIND_INTEGER, "300", false, "deadline of one generation, retries included") \
 	X(CREEM_API_URL, CONFIG_KIND_URL, "https://api.creem.io", false, "Creem's API; its paths start with /v1")      \
-	X(CREEM_API_KEY, CONFIG_KIND_TEXT, NULL, true, "its key; absent: nothing can be bought")                       \
-	X(CREEM_WEBHOOK_SECRET, CONFIG_KIND_TEXT, NULL, true, "signs Creem's webhooks; absent: all are refused")       \
+	X(CREEM_API_KEY, CONFIG_KIND_KEY, NULL, true, "its key; absent: nothing can be bought")                        \
+	X(CREEM_WEBHOOK_SECRET, CONFIG_KIND_KEY, NULL, true, "signs Creem's webhooks; absent: all are refused")        \
 	X(MODERATION, CONFIG_KIND_CHOICE, NULL, false,                                                                 \
 	    "creem or off: who screens prompts; absent: creem with a CREEM_API_KEY, else off")                         \
 	X(MODERATION_FLAG, CONFIG_KIND_CHOICE, "deny", false,                                                          \
@@ -65,7 +70,7 @@ enum config_kind {
 
 /* name, least and greatest value of each CONFIG_KIND_INTEGER */
 #define CONFIG_RANGES(X)                                                                                               \
-	X(PROCESSES, 0, 256)                                                                                           \
+	X(PROCESSES, 0, 64)                                                                                            \
 	X(WORKER_CONCURRENCY, 1, 1024)                                                                                 \
 	X(DATABASE_PREPARED, 0, 1)                                                                                     \
 	X(PROVIDER_TIMEOUT_SECONDS, 1, 3600)

@@ -1,12 +1,12 @@
 #include "provider/openai_answer.h"
 
 #include <arpa/inet.h>
-#include <netinet/in.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/arena.h"
 #include "base/body.h"
+#include "base/config.h"
 #include "base/digest.h"
 #include "service/http.h"
 
@@ -228,16 +228,6 @@ read_place(const char *url, struct place *ret_place)
 	return true;
 }
 
-static bool
-is_loopback(const char *host)
-{
-	struct in_addr v4;
-	struct in6_addr v6;
-	if (inet_pton(AF_INET, host, &v4) == 1)
-		return ntohl(v4.s_addr) >> 24 == 127;
-	return strcmp(host, "localhost") == 0 || (inet_pton(AF_INET6, host, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6));
-}
-
 /* Any way to write an address in digits: a picture's host has a name. */
 static bool
 is_literal(const char *host)
@@ -252,7 +242,7 @@ bool
 openai_url_loopback(const char *url)
 {
 	struct place place;
-	return read_place(url, &place) && is_loopback(place.host);
+	return read_place(url, &place) && config_is_loopback(place.host);
 }
 
 bool
@@ -262,9 +252,9 @@ openai_url_allowed(const char *url, const char *base_url, const struct body_valu
 	if (!read_place(url, &place) || !read_place(base_url, &base))
 		return false;
 	bool same = strcmp(place.host, base.host) == 0;
-	if (is_loopback(base.host) && same)
+	if (config_is_loopback(base.host) && same)
 		return strcmp(place.port, base.port) == 0 && place.https == base.https;
-	if (!place.https || is_loopback(place.host) || is_literal(place.host))
+	if (!place.https || config_is_loopback(place.host) || is_literal(place.host))
 		return false;
 	for (size_t i = 0; !same && i < body_count(image_hosts); i++) {
 		const char *host = body_string(body_element(image_hosts, i));

@@ -71,12 +71,15 @@ run_route(struct app *app, struct request *request, struct response *response,
 {
 	enum problem problem = PROBLEM_NONE;
 
-	if (is_health(app, request))
+	if (is_health(app, request)) {
+		request->route = "/healthz";
 		return report_health(app, request, response);
+	}
 	const struct route *route =
 	    route_find(app->program->routes, app->program->route_count, request, &problem, ret_allow);
 	if (route == NULL)
 		return problem;
+	request->route = route->path;
 	problem = authenticate(app, request, route->auth);
 	if (problem == PROBLEM_NONE)
 		problem = take_body(route, request, read_body, context);
@@ -145,11 +148,14 @@ now_ms(void)
 }
 
 static void
-log_answer(struct arena *arena, const struct request *request, int status, int64_t started_ms)
+log_answer(struct arena *arena, const struct request *request, const struct response *response, int64_t started_ms)
 {
-	enum log_level level = status >= 500 ? LOG_WARN : LOG_DEBUG;
+	enum log_level level = response->status >= 500 ? LOG_WARN : LOG_DEBUG;
+	const char *code = response->problem != PROBLEM_NONE ? problem_describe(response->problem)->code : NULL;
 
-	log_event(level, "answered", "method", request->method, "status", arena_printf(arena, "%d", status), "ms",
+	/* The route, never the path: that may hold what somebody typed. */
+	log_event(level, "answered", "method", request->method, "route", request->route, "status",
+	    arena_printf(arena, "%d", response->status), "code", code, "ms",
 	    arena_printf(arena, "%" PRId64, now_ms() - started_ms), NULL);
 }
 
@@ -172,7 +178,7 @@ serve(struct app *app, struct arena *arena, FCGX_Request *fcgi)
 	response_finish(&response, &request, &head);
 	FCGX_PutStr(head.data, (int)head.len, fcgi->out);
 	FCGX_PutStr(response.body.data, (int)response.body.len, fcgi->out);
-	log_answer(arena, &request, response.status, started_ms);
+	log_answer(arena, &request, &response, started_ms);
 	log_request(NULL);
 }
 
@@ -353,6 +359,7 @@ run_parent(int argc, char **argv, const struct program *program)
 	struct prefork prefork = {.socket_path = options.socket_path, .argv = argv};
 	char binary[PATH_MAX];
 
+	log_open(program->name, (enum log_level)config_integer(config, CONFIG_LOG_LEVEL));
 	prefork.children = options.processes > 0 ? (int)options.processes : default_children(program, config);
 	config_free(config);
 	if (options.check_config) {

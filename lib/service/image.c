@@ -23,6 +23,7 @@
 #define GRACE_MS 10000
 
 struct image_decoder {
+	struct arena *arena;
 	pid_t pid;
 	int control;
 	struct image_limits limits;
@@ -81,12 +82,13 @@ struct image_decoder *
 image_start_limited(const struct image_limits *limits)
 {
 	int pair[2];
-	struct image_decoder *decoder = calloc(1, sizeof *decoder);
-	if (decoder == NULL || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0) {
 		log_event(LOG_ERROR, "image_decoder_failed", "cause", strerror(errno), NULL);
-		free(decoder);
 		return NULL;
 	}
+	struct arena *arena = arena_new();
+	struct image_decoder *decoder = arena_alloc(arena, sizeof *decoder);
+	decoder->arena = arena;
 	decoder->limits = *limits;
 	pid_t program = getpid();
 	decoder->pid = fork();
@@ -96,7 +98,7 @@ image_start_limited(const struct image_limits *limits)
 	if (decoder->pid < 0) {
 		log_event(LOG_ERROR, "image_decoder_failed", "cause", strerror(errno), NULL);
 		(void)close(pair[0]);
-		free(decoder);
+		arena_free(arena);
 		return NULL;
 	}
 	decoder->control = pair[0];
@@ -115,7 +117,7 @@ image_stop(struct image_decoder *decoder)
 		continue;
 	(void)pthread_cond_destroy(&decoder->freed);
 	(void)pthread_mutex_destroy(&decoder->lock);
-	free(decoder);
+	arena_free(decoder->arena);
 }
 
 bool

@@ -349,6 +349,7 @@ prefork_run(const struct prefork *prefork)
 {
 	static struct parent parent;
 	sigset_t signals;
+	char children[16];
 
 	assert(prefork->children > 0 && prefork->children <= CHILDREN_MAX / 3);
 	prefork_forbid_core();
@@ -367,6 +368,8 @@ prefork_run(const struct prefork *prefork)
 		log_event(LOG_ERROR, "signalfd_failed", "error", strerror(errno), NULL);
 		return EXIT_FAILURE;
 	}
+	snprintf(children, sizeof children, "%d", prefork->children);
+	log_event(LOG_INFO, "listening", "version", SHOTAI_VERSION, "children", children, NULL);
 	while (!parent.stopping || any_child(&parent)) {
 		refill(&parent);
 		drive_reload(&parent);

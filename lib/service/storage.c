@@ -1,6 +1,5 @@
 #include "service/storage.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -11,6 +10,7 @@
 #define KEY_MAX 512
 
 struct storage {
+	struct arena *arena;
 	struct storage_file *file;
 };
 
@@ -26,10 +26,9 @@ storage_new(const struct config *config)
 	struct storage_file *file = storage_file_new(place + sizeof scheme - 1);
 	if (file == NULL)
 		return NULL;
-	struct storage *storage = malloc(sizeof *storage);
-	if (storage == NULL)
-		abort();
-	storage->file = file;
+	struct arena *arena = arena_new();
+	struct storage *storage = arena_alloc(arena, sizeof *storage);
+	*storage = (struct storage){.arena = arena, .file = file};
 	return storage;
 }
 
@@ -39,7 +38,7 @@ storage_free(struct storage *storage)
 	if (storage == NULL)
 		return;
 	storage_file_free(storage->file);
-	free(storage);
+	arena_free(storage->arena);
 }
 
 static bool

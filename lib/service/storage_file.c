@@ -23,6 +23,7 @@
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 struct storage_file {
+	struct arena *arena;
 	int folder;
 };
 
@@ -61,10 +62,9 @@ storage_file_new(const char *folder)
 		(void)unavailable("open", errno);
 		return NULL;
 	}
-	struct storage_file *file = malloc(sizeof *file);
-	if (file == NULL)
-		abort();
-	file->folder = fd;
+	struct arena *arena = arena_new();
+	struct storage_file *file = arena_alloc(arena, sizeof *file);
+	*file = (struct storage_file){.arena = arena, .folder = fd};
 	return file;
 }
 
@@ -74,7 +74,7 @@ storage_file_free(struct storage_file *file)
 	if (file == NULL)
 		return;
 	(void)close(file->folder);
-	free(file);
+	arena_free(file->arena);
 }
 
 static const char *
@@ -239,13 +239,6 @@ struct entries {
 	size_t count, cap;
 };
 
-static void
-entries_free(struct entries *entries)
-{
-	free(entries->items);
-}
-#define AUTO_ENTRIES __attribute__((cleanup(entries_free))) struct entries
-
 static int
 entry_compare(const void *a, const void *b)
 {
@@ -291,10 +284,12 @@ entries_add(struct walk *walk, struct entries *entries, int folder, const char *
 	if (!wanted(walk, &entry))
 		return;
 	if (entries->count == entries->cap) {
-		entries->cap = entries->cap == 0 ? 64 : 2 * entries->cap;
-		entries->items = reallocarray(entries->items, entries->cap, sizeof entry);
-		if (entries->items == NULL)
-			abort();
+		size_t cap = entries->cap == 0 ? 64 : 2 * entries->cap;
+		struct entry *items = arena_array(walk->arena, cap, sizeof *items);
+		if (entries->count > 0)
+			memcpy(items, entries->items, entries->count * sizeof *items);
+		entries->items = items;
+		entries->cap = cap;
 	}
 	entries->items[entries->count++] = entry;
 }
@@ -312,7 +307,7 @@ walk_folder(struct walk *walk, int parent, const char *name, const char *path)
 		(void)close(fd);
 		return failed;
 	}
-	AUTO_ENTRIES entries = {0};
+	struct entries entries = {0};
 	errno = 0;
 	for (const struct dirent *found; (found = readdir(dir)) != NULL; errno = 0)
 		entries_add(walk, &entries, fd, path, found->d_name);

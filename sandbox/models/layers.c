@@ -59,7 +59,7 @@ plant_trees(const struct easel *easel, struct layer *layer, float size, float de
 			if (x < 0 || x >= easel->width)
 				continue;
 			float t = fabsf((float)x - at) / half;
-			float tier = 0.09f * (1 - t) * noise_1d(t * 9 + (x < at ? 50 : 0), ragged);
+			float tier = 0.09f * (1 - t) * noise_1d(t * 9 + ((float)x < at ? 50 : 0), ragged);
 			float top = ground[root] - height * (clampf(1 - t, 0, 1) * 0.95f + tier);
 			if (top < layer->top[x])
 				layer->top[x] = top;

@@ -331,7 +331,7 @@ paint_reference(struct easel *easel, const struct canvas *reference)
 						 : mix(mix(plan->far, plan->middle, 0.5f),
 						       mix(plan->horizon, plan->sun, 0.5f), tone * 2 - 1);
 		struct colour graded = mix(seen, ramp, 0.5f);
-		easel->paint[i] = add(scale(graded, 0.8f), scale(easel->paint[i], 0.08f + 0.22f * (1 - tone)));
+		easel->paint[i] = add(scale(graded, 0.9f), scale(easel->paint[i], 0.04f + 0.1f * (1 - tone)));
 	}
 }
 

@@ -94,6 +94,20 @@ for (const viewport of sizes) {
   });
 }
 
+test("a dead link leads somewhere, in the language of the browser", async () => {
+  for (const [locale, word] of [["en-GB", "studio"], ["nl-NL", "archief"]]) {
+    const it = await open(sizes[1], locale);
+    assert.equal((await it.page.goto("/nothing/here")).status(), 404);
+    await it.page.locator("main", { hasText: word }).waitFor();
+    assert.ok(await it.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await it.page.locator("main a[href='/']").click();
+    await it.page.waitForURL("/");
+    // The browser itself notes the 404.
+    assert.deepEqual(it.complaints.filter((complaint) => !complaint.includes("404")), []);
+    await it.context.close();
+  }
+});
+
 test("whoever is too young sends nothing", async () => {
   const it = await open(sizes[1]), { page, at, complaints } = it;
   await page.goto("/sign-in#up");

@@ -112,19 +112,27 @@ export function spawnWorker(args = [], overrides = {}) {
 
 export const logged = (worker, text) => waitFor(() => worker.log.includes(text), { what: `the worker to log ${text}` });
 
-// Runs body with a worker of its own as the only one awake.
-export async function withOwnWorker(body, overrides = {}) {
+// Runs body with workers of its own as the only ones awake: one that runs, and start() for more. They are patient, so
+// that a slow machine does not look like a slow provider.
+export async function withOwnWorkers(body, overrides = {}) {
+  const workers = [];
+  const start = async () => {
+    const worker = spawnWorker([], { PROVIDER_TIMEOUT_SECONDS: "120", ...overrides });
+    workers.push(worker);
+    await logged(worker, " ready ");
+    return worker;
+  };
   await idle();
   signalWorker("SIGSTOP");
-  const worker = spawnWorker([], overrides);
   try {
-    await logged(worker, " ready ");
-    return await body(worker);
+    return await body(await start(), start);
   } finally {
     signalWorker("SIGCONT");
-    worker.child.kill("SIGCONT");
-    worker.child.kill("SIGKILL");
-    await worker.ended;
+    for (const { child, ended } of workers) {
+      child.kill("SIGKILL");
+      await ended;
+    }
+    for (const { log } of workers) assert.doesNotMatch(log, /Sanitizer|runtime error:/);
   }
 }
 

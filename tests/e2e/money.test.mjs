@@ -74,29 +74,40 @@ test("orders without money are refused, and soon not even looked at", async () =
   assert.equal(count, "0");
 });
 
-test("cancelling and claiming at the same time: one of them wins, the money follows", async () => {
+// Orders that pile up while the worker sleeps and are cancelled one after the other while it wakes; how it went.
+async function cancelWhileClaimed() {
   const user = await richUser();
-  await idle();
   const balance = await balanceOf(user);
+  await idle();
   signalWorker("SIGSTOP");
   let ids;
   try {
-    const answers = await Promise.all(Array.from({ length: 30 }, () => order(user, promptOf("sandbox:slow=1"))));
+    const answers = await Promise.all(Array.from({ length: 30 }, () => order(user, promptOf("either or"))));
     ids = answers.map(({ json }) => json.id);
   } finally {
     signalWorker("SIGCONT");
   }
-  const canceled = await Promise.all(ids.map((id) => api(user, "DELETE", `/api/generate/${id}`)));
+  const seen = new Set();
+  const cancels = [];
+  for (const id of ids) cancels.push(await api(user, "DELETE", `/api/generate/${id}`));
   let spent = 0;
-  for (const [i, id] of ids.entries()) {
-    const end = await finished(user, id);
-    assert.ok([200, 409].includes(canceled[i].status), canceled[i].text);
-    assert.equal(end.status, canceled[i].status === 200 ? "canceled" : "succeeded");
-    if (canceled[i].status === 409) assert.equal(canceled[i].json.code, "not_cancelable");
+  for (const [i, { status, json, text }] of cancels.entries()) {
+    const end = await finished(user, ids[i]);
+    assert.ok(status === 200 || (status === 409 && json.code === "not_cancelable"), text);
+    assert.equal(end.status, status === 200 ? "canceled" : "succeeded");
     await assertPaid(end);
     spent += end.credits_charged - end.credits_refunded;
+    seen.add(end.status);
   }
   assert.equal(await balanceOf(user), balance - spent);
+  return seen;
+}
+
+test("cancelling and claiming at the same time: one of them wins, the money follows", async () => {
+  const seen = new Set();
+  for (let round = 0; seen.size < 2 && round < 10; round++)
+    for (const status of await cancelWhileClaimed()) seen.add(status);
+  assert.deepEqual([...seen].sort(), ["canceled", "succeeded"]);
 });
 
 test("one idempotency key, many at once: one generation, one charge", async () => {

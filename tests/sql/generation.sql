@@ -130,6 +130,9 @@ select is(admit('key', 1, 'gpt-image-1-mini', 'k1', 'other'), 'idempotency_key_r
 select isnt(admit('key', 1, 'gpt-image-1-mini', 'k2'), :'first', 'another key is another request');
 select person('key2', 100);
 select isnt(admit('key2', 1, 'gpt-image-1-mini', 'k1'), :'first', 'a key is an account''s own');
+insert into shotai.idempotency (account, route, key, request_hash, created)
+values (account('key2'), 'shares', 'k9', decode(hash('else'), 'hex'), gen_random_uuid());
+select isnt(admit('key2', 1, 'gpt-image-1-mini', 'k9'), 'idempotency_key_reused', 'and a route''s own');
 select person('key3', 1);
 select is(admit('key3', 1, 'gpt-image-1-mini', 'k'), 'insufficient_credits', 'a refusal');
 select lot('key3', 10);

@@ -145,7 +145,9 @@ select results_eq(format($$ select * from shotai.finish_generation(%L, 3, 'provi
 select claimed('anna', 4) as y \gset
 select call(:'y', 1, 0, 2) as first \gset
 select held from shotai.record_call(:first, 1, 'failed', null);
+update shotai.generation set started_at = clock_timestamp() - interval '7 seconds' where id = :'y';
 select ok(call(:'y', 1, 0, 2) is not null, 'a call that surely failed may be made again');
+select ok(started_at < clock_timestamp() - interval '6 seconds', 'which is no new start') from shotai.generation where id = :'y';
 select ok(not bool_or(repeat), 'which is no blind repeat') from shotai.provider_call where generation = :'y';
 select max(id) as second from shotai.provider_call where generation = :'y' \gset
 select held from shotai.record_call(:second, 1, 'uncertain', null);

@@ -133,72 +133,69 @@ exchange(struct exchange *exchange, const char *const *cgi, const char *body)
 
 #define CGI(...) ((const char *const[]){__VA_ARGS__, NULL})
 
+static const struct {
+	const char *const *cgi;
+	const char *body;
+	int status;
+	const char *in_head, *in_body;
+} cases[] = {
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/" ID), NULL, 200, "ETag: \"",
+	"0123abcd-0000-4000-8000-00000000000f"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/1"), NULL, 404, "application/problem+json",
+	"\"code\":\"not_found\""},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/" ID "0"), NULL, 404, "", "not_found"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/" ID "/x"), NULL, 404, "", "not_found"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/a/b%2Fc?e=1"), NULL, 200, "", "\"a/b/c\""},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/"), NULL, 404, "", "not_found"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%00"), NULL, 400, "", "invalid_request"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%0d%0aX:y"), NULL, 400, "", "invalid_request"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%ff"), NULL, 400, "", "invalid_request"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%c0%af"), NULL, 400, "", "invalid_request"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%e"), NULL, 400, "", "invalid_request"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%e2%82%ac"), NULL, 200, "", "\xe2\x82\xac"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/s/a/b"), NULL, 404, "", "not_found"},
+    {CGI("REQUEST_METHOD=PUT", "REQUEST_URI=/notes"), NULL, 405, "Allow: GET, HEAD, POST\r\n", "method_not_allowed"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes"), NULL, 200, "Cache-Control: no-store\r\n",
+	"\"limit\":20,\"q\":null"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=100&q=a+b%26"), NULL, 200, "", "\"limit\":100,\"q\":\"a b&\""},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=101"), NULL, 400, "", "{\"pointer\":\"limit\""},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=0"), NULL, 400, "", "from 1 to 100"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=9999999999999999999999"), NULL, 400, "", "limit"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=1x"), NULL, 400, "", "limit"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit="), NULL, 400, "", "limit"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?q=1&q=2"), NULL, 400, "", "is repeated"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?q=%zz", "HTTP_ACCEPT_LANGUAGE=nl-NL, en;q=0.5"), NULL, 400, "",
+	"niet goed gecodeerd"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes"), "{\"text\":\"hi\"}", 415, "", "unsupported_media_type"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes", "CONTENT_TYPE=application/jsonx"), "{}", 415, "",
+	"unsupported_media_type"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes", "CONTENT_TYPE=Application/JSON; charset=utf-8"),
+	"{\"text\":\"hi\"}", 201, "Location: /notes/1\r\n", "\"hi\""},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes", "CONTENT_TYPE=application/json"), "{\"text\":\"hi\",\"x\":1}",
+	400, "", "\"pointer\":\"/x\""},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes", "CONTENT_TYPE=application/json"),
+	"{\"text\":\"0123456789012345678901234567890123456789012345678901234567890\"}", 413, "", "too_large"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/refuse"), "x", 413, "", "too_large"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/refuse"), NULL, 402, "Retry-After: 7\r\n",
+	"\"required\": 4, \"balance\": 2}"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/mine", "CONTENT_TYPE=application/json"), "{\"text\":\"hi\"}", 401,
+	"WWW-Authenticate: Bearer\r\n", "unauthenticated"},
+    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/mine", "HTTP_AUTHORIZATION=Basic eDp5"), "{}", 401, "",
+	"unauthenticated"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/healthz/notes"), NULL, 200, "", "\"status\":\"ok\",\"program\":\"notes\""},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/healthz/other"), NULL, 404, "", "not_found"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "REQUEST_ID=0123456789abcdef0123456789abcdef"), NULL, 404,
+	"X-Request-Id: 01234567-89ab-cdef-0123-456789abcdef\r\n",
+	"\"request_id\":\"01234567-89ab-cdef-0123-456789abcdef\""},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "HTTP_ACCEPT_LANGUAGE=de, nl;q=0.8, en;q=0.7"), NULL, 404, "",
+	"Niet gevonden"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "HTTP_ACCEPT_LANGUAGE=nl;q=0.1,en"), NULL, 404, "", "Not found"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "HTTP_ACCEPT_LANGUAGE=nl;q=0"), NULL, 404, "", "Not found"},
+};
+
 static void
 test_table(void **state)
 {
-	const struct {
-		const char *const *cgi;
-		const char *body;
-		int status;
-		const char *in_head, *in_body;
-	} cases[] = {
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/" ID), NULL, 200, "ETag: \"",
-		"0123abcd-0000-4000-8000-00000000000f"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/1"), NULL, 404, "application/problem+json",
-		"\"code\":\"not_found\""},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/" ID "0"), NULL, 404, "", "not_found"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/" ID "/x"), NULL, 404, "", "not_found"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/a/b%2Fc?e=1"), NULL, 200, "", "\"a/b/c\""},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/"), NULL, 404, "", "not_found"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%00"), NULL, 400, "", "invalid_request"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%0d%0aX:y"), NULL, 400, "", "invalid_request"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%ff"), NULL, 400, "", "invalid_request"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%c0%af"), NULL, 400, "", "invalid_request"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%e"), NULL, 400, "", "invalid_request"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/files/%e2%82%ac"), NULL, 200, "", "\xe2\x82\xac"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/s/a/b"), NULL, 404, "", "not_found"},
-	    {CGI("REQUEST_METHOD=PUT", "REQUEST_URI=/notes"), NULL, 405, "Allow: GET, HEAD, POST\r\n",
-		"method_not_allowed"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes"), NULL, 200, "Cache-Control: no-store\r\n",
-		"\"limit\":20,\"q\":null"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=100&q=a+b%26"), NULL, 200, "",
-		"\"limit\":100,\"q\":\"a b&\""},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=101"), NULL, 400, "", "{\"pointer\":\"limit\""},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=0"), NULL, 400, "", "from 1 to 100"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=9999999999999999999999"), NULL, 400, "", "limit"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit=1x"), NULL, 400, "", "limit"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?limit="), NULL, 400, "", "limit"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?q=1&q=2"), NULL, 400, "", "is repeated"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/notes?q=%zz", "HTTP_ACCEPT_LANGUAGE=nl-NL, en;q=0.5"), NULL, 400,
-		"", "niet goed gecodeerd"},
-	    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes"), "{\"text\":\"hi\"}", 415, "", "unsupported_media_type"},
-	    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes", "CONTENT_TYPE=application/jsonx"), "{}", 415, "",
-		"unsupported_media_type"},
-	    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes", "CONTENT_TYPE=Application/JSON; charset=utf-8"),
-		"{\"text\":\"hi\"}", 201, "Location: /notes/1\r\n", "\"hi\""},
-	    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes", "CONTENT_TYPE=application/json"),
-		"{\"text\":\"hi\",\"x\":1}", 400, "", "\"pointer\":\"/x\""},
-	    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/notes", "CONTENT_TYPE=application/json"),
-		"{\"text\":\"0123456789012345678901234567890123456789012345678901234567890\"}", 413, "", "too_large"},
-	    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/refuse"), "x", 413, "", "too_large"},
-	    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/refuse"), NULL, 402, "Retry-After: 7\r\n",
-		"\"required\": 4, \"balance\": 2}"},
-	    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/mine", "CONTENT_TYPE=application/json"), "{\"text\":\"hi\"}", 401,
-		"WWW-Authenticate: Bearer\r\n", "unauthenticated"},
-	    {CGI("REQUEST_METHOD=POST", "REQUEST_URI=/mine", "HTTP_AUTHORIZATION=Basic eDp5"), "{}", 401, "",
-		"unauthenticated"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/healthz/notes"), NULL, 200, "",
-		"\"status\":\"ok\",\"program\":\"notes\""},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/healthz/other"), NULL, 404, "", "not_found"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "REQUEST_ID=0123456789abcdef0123456789abcdef"), NULL, 404,
-		"X-Request-Id: 01234567-89ab-cdef-0123-456789abcdef\r\n",
-		"\"request_id\":\"01234567-89ab-cdef-0123-456789abcdef\""},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "HTTP_ACCEPT_LANGUAGE=de, nl;q=0.8, en;q=0.7"), NULL, 404, "",
-		"Niet gevonden"},
-	    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "HTTP_ACCEPT_LANGUAGE=nl;q=0.1,en"), NULL, 404, "",
-		"Not found"},
-	};
-
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		AUTO_ARENA arena = arena_new();
@@ -249,16 +246,16 @@ test_etag_is_compared_weakly(void **state)
 	const struct {
 		const char *header;
 		int status;
-	} cases[] = {{etag, 304}, {arena_printf(arena, "W/%s", etag), 304},
+	} tags[] = {{etag, 304}, {arena_printf(arena, "W/%s", etag), 304},
 	    {arena_printf(arena, "\"x\", %s", etag), 304}, {"*", 304}, {"\"other\"", 200}, {"", 200}};
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+	for (size_t i = 0; i < sizeof tags / sizeof *tags; i++) {
 		struct exchange it = {.arena = arena};
 		exchange(&it,
 		    CGI("REQUEST_METHOD=GET", "REQUEST_URI=/items/" ID,
-			arena_printf(arena, "HTTP_IF_NONE_MATCH=%s", cases[i].header)),
+			arena_printf(arena, "HTTP_IF_NONE_MATCH=%s", tags[i].header)),
 		    NULL);
-		assert_int_equal(it.response.status, cases[i].status);
-		assert_int_equal(it.response.body.len == 0, cases[i].status == 304);
+		assert_int_equal(it.response.status, tags[i].status);
+		assert_int_equal(it.response.body.len == 0, tags[i].status == 304);
 	}
 }
 

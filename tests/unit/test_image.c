@@ -222,6 +222,8 @@ generated_pictures_carry_the_mark(void **state)
 					assert_int_equal(
 					    vips_image_get_blob(loaded, VIPS_META_XMP_NAME, &xmp, &len), 0);
 				assert_int_equal(has && holds(xmp, len, MARK), marked == 1);
+				/* Not only in a way that libvips understands: in each format as plain text. */
+				assert_int_equal(holds(both[k].bytes, both[k].len, MARK), marked == 1);
 			}
 		}
 	}
@@ -582,6 +584,38 @@ a_child_that_dies_or_hangs_fails_one_picture(void **state)
 	assert_int_equal(next.problem, PROBLEM_NONE);
 }
 
+static bool
+status_says(pid_t pid, const char *line)
+{
+	char path[64], text[4096];
+	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	FILE *file = fopen(path, "re");
+	if (file == NULL)
+		return false;
+	text[fread(text, 1, sizeof text - 1, file)] = '\0';
+	(void)fclose(file);
+	return strstr(text, line) != NULL;
+}
+
+static void
+a_child_may_ask_little_of_the_kernel(void **state)
+{
+	(void)state;
+	if (SHOTAI_SANITIZE != 0 || !status_says(getpid(), "Seccomp:"))
+		skip();
+	AUTO_BYTES input = sample(".png", 4000, 4000);
+	struct call call = {.decoder = hasty.decoder, .input = &input, .problem = PROBLEM__COUNT};
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, process_call, &call), 0);
+	pid_t child = wait_for_child(hasty.pid);
+	while (!status_says(child, "Seccomp:\t2") && kill(child, 0) == 0)
+		(void)usleep(200);
+	bool filtered = status_says(child, "Seccomp:\t2") && status_says(child, "NoNewPrivs:\t1");
+	(void)kill(child, SIGKILL);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_true(filtered);
+}
+
 static void
 a_child_has_little_processor_time(void **state)
 {
@@ -698,6 +732,7 @@ main(int argc, char **argv)
 	    cmocka_unit_test(many_threads_share_one_decoder),
 	    cmocka_unit_test(a_decompression_bomb_fails_alone),
 	    cmocka_unit_test(a_child_that_dies_or_hangs_fails_one_picture),
+	    cmocka_unit_test(a_child_may_ask_little_of_the_kernel),
 	    cmocka_unit_test(a_child_has_little_processor_time),
 	    cmocka_unit_test(a_dead_decoder_is_noticed),
 	};

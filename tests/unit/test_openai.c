@@ -77,15 +77,24 @@ stub_run(void *unused)
 		if (index >= REQUESTS)
 			abort();
 		read_request(fd, index);
-		const char *answer = stub.answers[index];
-		if (answer == NULL) {
-			stub.held[index] = fd;
-		} else {
+		/* A copy: once the last byte is out, the test may forget its own. */
+		char *answer = stub.answers[index] == NULL ? NULL : strdup(stub.answers[index]);
+		stub.held[index] = answer == NULL ? fd : 0;
+		/* Counted before it is answered: whoever has the answer finds it counted. */
+		atomic_fetch_add(&stub.count, 1);
+		if (answer != NULL) {
 			(void)!write(fd, answer, strlen(answer));
 			(void)close(fd);
 		}
-		atomic_fetch_add(&stub.count, 1);
+		free(answer);
 	}
+}
+
+static void
+wait_for_requests(size_t count)
+{
+	while (atomic_load(&stub.count) < count)
+		(void)usleep(1000);
 }
 
 static int
@@ -589,6 +598,15 @@ a_lost_answer_is_uncertain(void **state)
 	assert_int_equal(generate(arena, &request).outcome, PROVIDER_UNCERTAIN);
 }
 
+static void *
+cancel_the_second(void *argument)
+{
+	volatile bool *cancel = argument;
+	wait_for_requests(2);
+	__atomic_store_n(cancel, true, __ATOMIC_RELAXED);
+	return NULL;
+}
+
 static void
 the_deadline_and_the_flag_end_a_call(void **state)
 {
@@ -598,10 +616,14 @@ the_deadline_and_the_flag_end_a_call(void **state)
 	stub.answers[0] = stub.answers[1] = NULL;
 	request.deadline_ms = 300;
 	assert_int_equal(generate(arena, &request).outcome, PROVIDER_TIMEOUT);
-	volatile bool cancel = true;
-	request.deadline_ms = 10000;
+	wait_for_requests(1);
+	static volatile bool cancel;
+	pthread_t thread;
+	assert_int_equal(pthread_create(&thread, NULL, cancel_the_second, (void *)(uintptr_t)&cancel), 0);
+	request.deadline_ms = 60000;
 	request.cancel = &cancel;
 	assert_int_equal(generate(arena, &request).outcome, PROVIDER_ABORTED);
+	assert_int_equal(pthread_join(thread, NULL), 0);
 	request.cancel = NULL;
 	request.deadline_ms = 0;
 	assert_int_equal(generate(arena, &request).outcome, PROVIDER_NOT_SENT);

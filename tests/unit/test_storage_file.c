@@ -162,7 +162,6 @@ static void
 a_link_in_the_tree_is_not_followed(void **state)
 {
 	const struct place *place = *state;
-	AUTO_ARENA arena = arena_new();
 	char outside[128], link_path[128];
 	(void)snprintf(outside, sizeof outside, "%s/outside", place->root);
 	(void)snprintf(link_path, sizeof link_path, "%s/way", place->objects);
@@ -369,16 +368,35 @@ a_forbidden_folder_is_reported(void **state)
 	assert_int_equal(put(place, "gen/1", "x"), PROBLEM_NONE);
 }
 
-/* In a process with mounts of its own: 0 when the folder behaves as wanted, 77 when no mount can be made. */
-static int
-on_small_disk(struct place *place)
+static bool
+write_file(const char *path, const char *text)
 {
-	if (unshare(geteuid() == 0 ? CLONE_NEWNS : CLONE_NEWNS | CLONE_NEWUSER) < 0 ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("small", place->root, "tmpfs", 0, "size=256k") < 0)
-		return 77;
-	struct storage *storage = open_storage(place);
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+	if (fd >= 0)
+		(void)close(fd);
+	return written;
+}
+
+/* Mounts of this process' own, also for an ordinary user where the system lets him. */
+static bool
+own_mounts(void)
+{
+	char uid[32], gid[32];
+	(void)snprintf(uid, sizeof uid, "0 %u 1", geteuid());
+	(void)snprintf(gid, sizeof gid, "0 %u 1", getegid());
+	if (geteuid() != 0 && (unshare(CLONE_NEWUSER) < 0 || !write_file("/proc/self/setgroups", "deny") ||
+				  !write_file("/proc/self/uid_map", uid) || !write_file("/proc/self/gid_map", gid)))
+		return false;
+	return unshare(CLONE_NEWNS) == 0 && mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) == 0;
+}
+
+/* 0 when storage behaves as wanted, 77 when the disk cannot be made read-only. */
+static int
+fill_disk(const struct place *place)
+{
 	static char content[1 << 20];
+	struct storage *storage = place->storage;
 	if (storage_put(storage, "gen/1/big", "image/png", content, sizeof content) != PROBLEM_STORAGE_UNAVAILABLE)
 		return 1;
 	AUTO_ARENA arena = arena_new();
@@ -388,13 +406,25 @@ on_small_disk(struct place *place)
 		return 2;
 	if (storage_put(storage, "gen/1/small", "image/png", content, 1000) != PROBLEM_NONE)
 		return 3;
-	if (mount(NULL, place->root, NULL, MS_REMOUNT | MS_RDONLY, NULL) < 0)
+	if (mount("small", place->root, "tmpfs", MS_REMOUNT | MS_RDONLY, NULL) < 0)
 		return 77;
 	if (storage_put(storage, "gen/2/small", "image/png", content, 1000) != PROBLEM_STORAGE_UNAVAILABLE)
 		return 4;
-	if (storage_delete(storage, "gen/1/small") != PROBLEM_STORAGE_UNAVAILABLE)
-		return 5;
-	return 0;
+	return storage_delete(storage, "gen/1/small") == PROBLEM_STORAGE_UNAVAILABLE ? 0 : 5;
+}
+
+/* In a process of its own. */
+static int
+on_small_disk(const struct place *place)
+{
+	struct place small = *place;
+	if (!own_mounts() || mount("small", place->root, "tmpfs", 0, "size=256k") < 0)
+		return 77;
+	small.storage = open_storage(&small);
+	int result = small.storage == NULL ? 6 : fill_disk(&small);
+	storage_free(small.storage);
+	config_free(small.config);
+	return result;
 }
 
 static void

@@ -8,6 +8,7 @@ const nl = {
   'page.billing': 'Credits · ShotAI',
   'page.signIn': 'Inloggen · ShotAI',
   'page.callback': 'Even geduld · ShotAI',
+  'page.missing': 'Niet gevonden · ShotAI',
 
   'nav.skip': 'Naar de inhoud',
   'nav.home': 'ShotAI, naar de studio',
@@ -280,6 +281,11 @@ const nl = {
   'callback.failedTitle': 'Deze link werkt niet',
   'callback.toSignIn': 'Naar inloggen',
 
+  'missing.title': 'Deze opname is leeg',
+  'missing.body': 'Op dit adres staat geen pagina: het is verkeerd getypt, of de pagina is weg.',
+  'missing.studio': 'Naar de studio',
+  'missing.history': 'Naar het archief',
+
   'auth.network': 'Geen verbinding. Controleer je internet en probeer het opnieuw.',
   'auth.auth_unavailable': 'Inloggen lukt nu even niet, dat ligt aan ons. Probeer het over een minuut opnieuw.',
   'auth.invalid_credentials': 'E-mailadres en wachtwoord horen niet bij elkaar.',
@@ -343,6 +349,7 @@ const en = {
   'page.billing': 'Credits · ShotAI',
   'page.signIn': 'Sign in · ShotAI',
   'page.callback': 'One moment · ShotAI',
+  'page.missing': 'Not found · ShotAI',
 
   'nav.skip': 'Skip to content',
   'nav.home': 'ShotAI, to the studio',
@@ -614,6 +621,11 @@ const en = {
   'callback.save': 'Save password',
   'callback.failedTitle': 'This link does not work',
   'callback.toSignIn': 'To sign in',
+
+  'missing.title': 'This frame is empty',
+  'missing.body': 'There is no page at this address: it was mistyped, or the page has gone.',
+  'missing.studio': 'To the studio',
+  'missing.history': 'To the history',
 
   'auth.network': 'No connection. Check your internet and try again.',
   'auth.auth_unavailable': 'Signing in does not work right now, which is our fault. Try again in a minute.',
