@@ -145,6 +145,7 @@ function mutated(text, random) {
     return [text.slice(0, at), text.slice(at, at + 1 + random(8)), text.slice(at)][random(2) * 2] + String.fromCharCode(32 + random(95)) + text.slice(at);
   }
   const values = [...text.matchAll(/:(("(?:[^"\\]|\\.)*")|(-?[\d.e+]+)|null|true|false)/g)];
+  if (values.length === 0) return text;
   const hit = values[random(values.length)];
   return text.slice(0, hit.index + 1) + oddities[random(oddities.length)] + text.slice(hit.index + hit[0].length);
 }
