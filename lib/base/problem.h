@@ -81,6 +81,8 @@
 	    "De header Allow noemt de methoden van dit adres.")                                                        \
 	X(NOT_CANCELABLE, "Only what still waits in the queue can be cancelled.",                                      \
 	    "Alleen wat nog in de wachtrij staat kan worden geannuleerd.")                                             \
+	X(ALREADY_SUBSCRIBED, "Change or end the subscription there is in the payment portal.",                        \
+	    "Wijzig of beëindig het lopende abonnement in het betaalportaal.")                                         \
 	X(IDEMPOTENCY_IN_PROGRESS, "A request with this Idempotency-Key is being handled; repeat it in a moment.",     \
 	    "Een verzoek met deze Idempotency-Key wordt behandeld; herhaal het zo meteen.")                            \
 	X(TOO_LARGE, "The body is larger than this address takes.", "De inhoud is groter dan dit adres aanneemt.")     \
@@ -88,6 +90,8 @@
 	    "De inhoud moet JSON zijn, verstuurd met Content-Type: application/json.")                                 \
 	X(MODEL_UNKNOWN, "GET /api/models lists the models there are.",                                                \
 	    "GET /api/models noemt de modellen die er zijn.")                                                          \
+	X(PRODUCT_UNKNOWN, "GET /api/billing/products lists what can be bought.",                                      \
+	    "GET /api/billing/products noemt wat er te koop is.")                                                      \
 	X(UPLOAD_UNKNOWN, "It does not exist, was deleted, or is not yours.",                                          \
 	    "Hij bestaat niet, is verwijderd, of is niet van jou.")                                                    \
 	X(IDEMPOTENCY_KEY_REUSED,                                                                                      \
@@ -103,6 +107,8 @@
 	X(DATABASE_UNAVAILABLE, "Try again in a moment.", "Probeer het zo meteen opnieuw.")                            \
 	X(AUTH_UNAVAILABLE, "Try again in a moment.", "Probeer het zo meteen opnieuw.")                                \
 	X(STORAGE_UNAVAILABLE, "Try again in a moment.", "Probeer het zo meteen opnieuw.")                             \
+	X(PAYMENTS_UNAVAILABLE, "Nothing was bought; try again in a moment.",                                          \
+	    "Er is niets gekocht; probeer het zo meteen opnieuw.")                                                     \
 	X(MODEL_UNAVAILABLE, "Choose another model, or try again later.",                                              \
 	    "Kies een ander model, of probeer het later opnieuw.")                                                     \
 	X(UPSTREAM_TIMEOUT, "It may still be carried out: look before you repeat it.",                                 \
