@@ -151,14 +151,12 @@ end
 $$;
 grant execute on function shotai.list_refund_classes(timestamptz) to shotai_operator;
 
--- What is owed and what was lost, for operators.
+-- What was lost and what waits, for operators.
 create or replace function shotai.billing_status() returns table (name text, value text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
 begin
-	return query
-	select 'credits_' || l.source, sum(l.remaining)::text from credit_lot l group by l.source order by l.source;
 	return query
 	select s.name, s.value
 	from (values

@@ -54,9 +54,10 @@ select is((select array_agg(action order by id) from shotai.operator_log where a
 select is((select count(distinct action)::integer from shotai.operator_log), 6, 'changes of the catalogue too');
 
 -- What operators see
-select results_eq($$ select name from shotai.operator_status() where name ~ '^(credits_(top_up|subscription|adjustment|lost)|events_|payments|disputes|refunds|mails|subscri)' $$,
+select set_eq($$ select name from shotai.operator_status() where name ~ '^(credits_(top_up|subscription|adjustment|lost)|events_|payments|disputes|refunds|mails|subscri)' $$,
 	$$ values ('credits_adjustment'), ('credits_subscription'), ('credits_top_up'), ('credits_lost'), ('payments'), ('payments_unconfirmed'), ('subscriptions'), ('disputes_open'), ('refunds_pending'),
 	('events_parked'), ('events_failed'), ('events_ignored'), ('mails_waiting'), ('mails_failed'), ('subscribed_twice') $$, 'liabilities and what waits');
+select is((select count(*) - count(distinct name) from shotai.operator_status()), 0::bigint, 'each once');
 select is(value, '15', 'credits that are owed, by source') from shotai.operator_status() where name = 'credits_top_up';
 select is(audit(), null, 'the books are right');
 select * from finish();
