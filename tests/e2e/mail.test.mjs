@@ -7,7 +7,7 @@ import path from "node:path";
 import { chromium } from "playwright-core";
 
 import { api, env, newUser, psql, request, waitFor } from "./harness.mjs";
-import { assertAudit, logged, withOwnWorker } from "./faults.mjs";
+import { assertAudit, logged, withOwnWorkers } from "./faults.mjs";
 
 const folder = env.MAIL_DIRECTORY;
 const sandbox = { "x-api-key": env.CREEM_API_KEY };
@@ -173,7 +173,7 @@ test("nobody who did not ask gets one, nor who changed their mind before it was 
   await settled(events);
   assert.deepEqual(await outbox(user), []);
   const other = await reader();
-  await withOwnWorker(async () => {
+  await withOwnWorkers(async () => {
     await buy(other, productOf("top_up"));
     await rowsIn(other, "waiting", 1);
     await api(other, "PATCH", "/api/account", { notifications: { receipts: false } });
@@ -184,7 +184,7 @@ test("nobody who did not ask gets one, nor who changed their mind before it was 
 
 test("an account that is gone gets nothing", async () => {
   const user = await reader();
-  await withOwnWorker(async () => {
+  await withOwnWorkers(async () => {
     await buy(user, productOf("top_up"));
     await rowsIn(user, "waiting", 1);
     await psql(`delete from auth.users where id = '${user.id}'`);
@@ -271,7 +271,7 @@ async function mailServer(answers) {
 async function overSmtp(answers, body) {
   const server = await mailServer(answers);
   try {
-    await withOwnWorker((worker) => body(server, worker), { SMTP_URL: server.url, MAIL_FROM: "Receipts <post@shotai.example>" });
+    await withOwnWorkers((worker) => body(server, worker), { SMTP_URL: server.url, MAIL_FROM: "Receipts <post@shotai.example>" });
   } finally {
     server.close();
   }

@@ -6,7 +6,7 @@ import { createServer } from "node:http";
 
 import { api, env, finished, psql, waitFor } from "./harness.mjs";
 import { call, refused } from "./contract.mjs";
-import { allCalled, assertAudit, assertPaid, balanceOf, cheapest, generate, idle, logged, promptOf, providerCalls, richUser, spawnWorker, withOwnWorker } from "./faults.mjs";
+import { allCalled, assertAudit, assertPaid, balanceOf, cheapest, generate, idle, logged, promptOf, providerCalls, richUser, spawnWorker, withOwnWorkers } from "./faults.mjs";
 
 after(assertAudit);
 
@@ -37,7 +37,7 @@ after(() => stub.close());
 async function screened(user, prompt, answer, overrides = {}) {
   asked.length = 0;
   answerOf = answer;
-  return withOwnWorker(async (worker) => {
+  return withOwnWorkers(async (worker) => {
     const { id } = await generate(user, prompt);
     const generation = await finished(user, id);
     return { generation, row: await rowOf(id), asked: [...asked], worker };
@@ -101,7 +101,7 @@ test("while nobody screens, a job waits without a thread, can be taken back, and
   const user = await richUser();
   asked.length = 0;
   answerOf = json("busy", 503);
-  await withOwnWorker(async (worker) => {
+  await withOwnWorkers(async (worker) => {
     const held = await Promise.all(["one", "two", "three"].map((what) => generate(user, promptOf(what))));
     await waitFor(() => asked.length >= 6, { what: "several tries" });
     for (const { id } of held) assert.equal((await api(user, "GET", `/api/generate/${id}`)).json.status, "queued");
@@ -139,7 +139,7 @@ test("an answer that is no decision lets nothing pass", async () => {
   asked.length = 0;
   let at = 0;
   answerOf = (answer) => answers[at++ % answers.length](answer);
-  await withOwnWorker(async () => {
+  await withOwnWorkers(async () => {
     const prompts = answers.map((_, i) => promptOf(`useless ${i}`)), held = await Promise.all(prompts.map((prompt) => generate(user, prompt)));
     await waitFor(() => at >= answers.length, { what: "every answer to be tried" });
     for (const prompt of prompts) assert.equal(await providerCalls(prompt), 0);
@@ -153,7 +153,7 @@ test("a decision is asked for once, also after the worker died", async () => {
   const user = await richUser(), prompt = promptOf("sandbox:slow=4");
   asked.length = 0;
   answerOf = decision("allow");
-  const { id } = await withOwnWorker(async (worker) => {
+  const { id } = await withOwnWorkers(async (worker) => {
     const made = await generate(user, prompt);
     await allCalled([prompt]);
     worker.child.kill("SIGKILL");
@@ -189,7 +189,7 @@ test("with a production key off does not start, and creem not without a key", as
 
 test("the database lets no call begin that was not screened", async () => {
   const user = await richUser();
-  await withOwnWorker(async (worker) => {
+  await withOwnWorkers(async (worker) => {
     worker.child.kill("SIGSTOP");
     const { id } = await generate(user, promptOf("by hand"));
     const claimed = await psql("select generation_id, attempt from shotai.claim_jobs('by hand', 10, 20)");
