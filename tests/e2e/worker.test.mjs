@@ -268,7 +268,7 @@ test("storage that is away for a while: the pictures in hand are stored when it 
     const prompt = promptOf("room again");
     const { id } = await withClosedStorage(async () => {
       const generation = await generate(user, prompt, 2);
-      await logged(worker, "storage_failed action=put");
+      await logged(worker, `storage_failed generation=${generation.id} action=put`);
       return generation;
     });
     const end = await finished(user, id);
