@@ -12,10 +12,23 @@
 
 struct settings_body {
 	const char *locale;
+	bool receipts, has_receipts, announcements, has_announcements;
+};
+
+static const struct body_field notification_fields[] = {
+    {.name = "receipts",
+	.kind = BODY_BOOLEAN,
+	.offset = offsetof(struct settings_body, receipts),
+	.present_offset = offsetof(struct settings_body, has_receipts)},
+    {.name = "announcements",
+	.kind = BODY_BOOLEAN,
+	.offset = offsetof(struct settings_body, announcements),
+	.present_offset = offsetof(struct settings_body, has_announcements)},
 };
 
 static const struct body_field settings_fields[] = {
     {.name = "locale", .kind = BODY_STRING, .min = 1, .max = 16, .offset = offsetof(struct settings_body, locale)},
+    {.name = "notifications", .kind = BODY_OBJECT, .fields = notification_fields, .field_count = 2},
 };
 
 struct age_body {
@@ -46,18 +59,28 @@ look(struct app *app, struct request *request, struct response *response)
 	return account_get(&call);
 }
 
+static const char *
+word_of(bool on)
+{
+	return on ? "true" : "false";
+}
+
 static enum problem
 change(struct app *app, struct request *request, struct response *response)
 {
 	struct call call = call_of(app, request, response);
 	struct settings_body body = {0};
-	enum problem problem = request_json(request, response, settings_fields, 1, &body);
+	enum problem problem = request_json(request, response, settings_fields, 2, &body);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	if (body.locale != NULL && strcmp(body.locale, "en") != 0 && strcmp(body.locale, "nl") != 0)
 		return response_invalid(
 		    response, "/locale", request->language == LANGUAGE_NL ? "moet en of nl zijn" : "must be en or nl");
-	return account_update(&call, body.locale);
+	return account_update(&call, &(struct account_change){
+					 .locale = body.locale,
+					 .receipts = body.has_receipts ? word_of(body.receipts) : NULL,
+					 .announcements = body.has_announcements ? word_of(body.announcements) : NULL,
+				     });
 }
 
 static enum problem

@@ -44,19 +44,6 @@ now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-static enum problem
-refuse(const struct request *request, struct response *response, enum problem problem)
-{
-	bool dutch = request->language == LANGUAGE_NL;
-	if (problem == PROBLEM_TOO_LARGE)
-		response->detail = dutch ? "ten hoogste 20 MiB en 50 megapixels" : "at most 20 MiB and 50 megapixels";
-	else if (problem == PROBLEM_UNSUPPORTED_IMAGE)
-		response->detail =
-		    dutch ? "het bestand is geen PNG, JPEG of WebP, is beschadigd of is niet wat het zegt te zijn"
-			  : "the file is no PNG, JPEG or WebP, is damaged or is not what it says it is";
-	return problem;
-}
-
 /* Of a Content-Type; false for one that is none of ours. */
 static bool
 read_type(const char *type, enum image_format *ret_format)
@@ -105,7 +92,7 @@ read_sent(struct request *request, struct response *response, struct sent *ret_s
 		problem = PROBLEM_TOO_LARGE;
 	if (problem == PROBLEM_NONE)
 		*ret_sent = sent;
-	return refuse(request, response, problem);
+	return problem;
 }
 
 static const char *
@@ -210,7 +197,7 @@ receive(struct app *app, struct request *request, struct response *response)
 	if (problem == PROBLEM_NONE)
 		return store(app, &call, &ticket, &image, admitted_ms);
 	undo(app->context, &call, &ticket, false);
-	return refuse(request, response, problem);
+	return problem;
 }
 
 /* Out of use first, then gone. A storage that is away is caught up with by the worker. */

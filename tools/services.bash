@@ -18,7 +18,7 @@ make_cluster() {
 }
 
 prepare_database() {
-	local try
+	local try name
 	for ((try = 0; try < 300; try++)); do
 		alive postgres || break
 		superuser_sql postgres <<<'' 2>/dev/null && break
@@ -29,12 +29,24 @@ prepare_database() {
 		select 'create role postgres login createrole createdb' where to_regrole('postgres') is null \gexec
 		select 'create database shotai owner postgres' where not exists (select from pg_database where datname = 'shotai') \gexec
 	SQL
-	if [[ ${setting[SUPABASE_URL]} == "${setting[PUBLIC_URL]}" ]]; then
-		superuser_sql <"$source/sandbox/auth.sql" >"$home/log/auth.sql.log" 2>&1 || {
-			cat "$home/log/auth.sql.log" >&2
-			fail "sandbox/auth.sql failed"
-		}
-	fi
+	for name in "${stand_ins[@]}"; do prepare_stand_in "$name"; done
+}
+
+# The schema of a stand-in: sandbox/NAME.sql and what is beside its program.
+prepare_stand_in() {
+	local file=$source/sandbox/$1.sql
+	[[ -e $file ]] || return 0
+	cat "$file" $(find "$source/sandbox/$1" -name '*.sql' | sort) | superuser_sql >"$home/log/$1.sql.log" 2>&1 || {
+		cat "$home/log/$1.sql.log" >&2
+		fail "$file failed"
+	}
+}
+
+# Those whose services are not the real ones.
+list_stand_ins() {
+	stand_ins=(models)
+	[[ ${setting[SUPABASE_URL]} != "${setting[PUBLIC_URL]}" ]] || stand_ins+=(auth)
+	[[ ${setting[CREEM_API_URL]} != "${setting[PUBLIC_URL]}/"* ]] || stand_ins+=(creem)
 }
 
 has_local_database() {
@@ -211,17 +223,19 @@ serve() {
 	exec {home_lock}>>"$home/lock"
 	flock -n "$home_lock" || fail "another ./run (process $(cut -d' ' -f1 "$home/pids/run" 2>/dev/null)) owns $home; stop it or set SHOTAI_HOME"
 	mkdir -p "$home"/{log,pids,storage,nginx}
+	find "$home/log" -name '*.log' -size +16M -exec mv {} {}.old \;
 	make_sockets
 	sweep
 	! port_taken || fail "port $port is taken by another program; choose one with SHOTAI_PORT=NUMBER ./run"
 	say "$$ $(start_time $$) $port $preset $sockets" >"$home/pids/run"
 
 	build
-	local name stand_ins=("${sandbox[@]}")
+	local name stand_ins
 	for name in shotaictl worker "${programs[@]}" "${sandbox[@]}"; do install_binary "$(folder_of "$name")/$name"; done
 	install_web
 	make_settings
 	add_default_settings
+	list_stand_ins
 	render_nginx
 
 	stopping=0
@@ -236,7 +250,6 @@ serve() {
 		cat "$home/log/migrate.log" >&2
 		fail "the database could not be migrated"
 	}
-	[[ ${setting[SUPABASE_URL]} == "${setting[PUBLIC_URL]}" ]] || stand_ins=(models)
 	for name in "${stand_ins[@]}" "${programs[@]}" worker nginx; do start "$name"; done
 	await_health
 	alive worker || fail "the worker does not start; see $home/log/worker.log"

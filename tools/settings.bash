@@ -15,7 +15,7 @@ random() {
 	head -c "$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'
 }
 
-# What a new home starts with: our stand-ins instead of Supabase and a model provider. All callers of a local run
+# What a new home starts with: our stand-ins instead of Supabase, Creem and a model provider. All callers of a local run
 # have one address, so nginx's limits per address are wide.
 standard_settings() {
 	local url=http://127.0.0.1:$port database="postgresql:///shotai?host=$sockets&user="
@@ -23,6 +23,7 @@ standard_settings() {
 PUBLIC_URL=$url
 SECRET_KEY=$(random 32)
 DATABASE_URL=${database}shotai_web
+DATABASE_WEBHOOK_URL=${database}shotai_webhook
 DATABASE_WORKER_URL=${database}shotai_worker
 DATABASE_OPERATOR_URL=${database}shotai_operator
 DATABASE_ADMIN_URL=${database}postgres
@@ -33,7 +34,13 @@ STORAGE=file:$home/storage
 OPENAI_BASE_URL=$url/sandbox/openai/v1
 OPENAI_API_KEY=sandbox-$(random 16)
 PROVIDER_TIMEOUT_SECONDS=20
+MAIL_DIRECTORY=$home/mail
+MAIL_FROM=receipts@shotai.example
+CREEM_API_URL=$url/sandbox/creem
+CREEM_API_KEY=creem_test_sandbox_$(random 16)
+CREEM_WEBHOOK_SECRET=whsec_$(random 16)
 SANDBOX_DATABASE_URL=${database}supabase_auth_admin
+SANDBOX_CREEM_DATABASE_URL=${database}sandbox_creem
 SANDBOX_KEY_FILE=$home/sandbox-key.pem
 NGINX_RATE=10000
 NGINX_BURST=10000
@@ -93,6 +100,13 @@ make_settings() {
 	if [[ ${setting[OPENAI_API_KEY]} != sandbox-* && ${setting[OPENAI_BASE_URL]} == */sandbox/openai/v1 ]]; then
 		setting[OPENAI_BASE_URL]=https://api.openai.com/v1
 	fi
+	if [[ ${setting[CREEM_API_URL]} == */sandbox/creem ]]; then
+		case ${setting[CREEM_API_KEY]} in
+		creem_test_sandbox_*) ;;
+		creem_test_*) setting[CREEM_API_URL]=https://test-api.creem.io ;;
+		*) setting[CREEM_API_URL]=https://api.creem.io ;;
+		esac
+	fi
 	{
 		say "$where"
 		while IFS= read -r line || [[ -n $line ]]; do
@@ -151,18 +165,23 @@ install_binary() {
 	mv "$to.new" "$to"
 }
 
+# The pages are a link that is changed in one step.
 install_web() {
-	rm -rf "$home/web.new" "$home/web.old"
-	cp -a "$source/web" "$home/web.new"
-	[[ ! -e $home/web ]] || mv "$home/web" "$home/web.old"
-	mv "$home/web.new" "$home/web"
-	rm -rf "$home/web.old"
+	local old fresh
+	old=$(readlink "$home/web" || true)
+	fresh=$(mktemp -d "$home/web.XXXXXX")
+	cp -a "$source/web/." "$fresh"
+	chmod 0755 "$fresh"
+	ln -sfn "${fresh##*/}" "$home/web.link"
+	[[ -L $home/web ]] || rm -rf "$home/web"
+	mv -T "$home/web.link" "$home/web"
+	[[ -z $old ]] || rm -rf "${home:?}/$old"
 }
 
 folder_of() {
 	case $1 in
 	worker | shotaictl) say bin ;;
-	auth | models) say sandbox ;;
+	auth | creem | models) say sandbox ;;
 	*) say cgi-bin ;;
 	esac
 }

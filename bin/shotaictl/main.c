@@ -43,6 +43,143 @@ static const struct command commands[] = {
 	.run = ctl_credits_grant,
     },
     {
+	.name = "credits adjust",
+	.usage = "USER N --reason TEXT",
+	.summary = "correct the credits of USER by N, which may be less than 0",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_credits_adjust,
+    },
+    {
+	.name = "product list",
+	.usage = "",
+	.summary = "what is sold: id, kind, credits, cents, currency, interval, from when, rolls over, enabled, "
+		   "Creem's id, name",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_product_list,
+    },
+    {
+	.name = "product add",
+	.usage = "ID --kind subscription|top_up --name TEXT [--name-nl TEXT] [--interval month|year] [--rollover "
+		 "on|off] [--creem ID] [--position N] [--enabled on|off]",
+	.summary = "a new product; it is offered once it has a price and Creem's id",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_product_add,
+    },
+    {
+	.name = "product set",
+	.usage = "ID [--name TEXT] [--name-nl TEXT] [--interval month|year] [--rollover on|off] [--creem ID] "
+		 "[--position N] [--enabled on|off]",
+	.summary = "change a product; what is paid for one that is off is still granted",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_product_set,
+    },
+    {
+	.name = "product price",
+	.usage = "ID --credits N --cents N --currency EUR [--from RFC3339]",
+	.summary = "a new version of a product's price; what was paid before keeps its own",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_product_price,
+    },
+    {
+	.name = "model list",
+	.usage = "",
+	.summary = "the models: id, provider, credits, from when, enabled, provider enabled, name",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_model_list,
+    },
+    {
+	.name = "model price",
+	.usage = "ID CREDITS [--from RFC3339]",
+	.summary = "a new version of a model's price",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_model_price,
+    },
+    {
+	.name = "model enable",
+	.usage = "ID",
+	.summary = "take orders for a model",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_model_enable,
+    },
+    {
+	.name = "model disable",
+	.usage = "ID",
+	.summary = "take no orders for a model",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_model_disable,
+    },
+    {
+	.name = "billing refunds",
+	.usage = "[--since RFC3339]",
+	.summary = "credits that generations gave back, by person and cause, the most first",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_billing_refunds,
+    },
+    {
+	.name = "billing live",
+	.usage = "on|off",
+	.summary = "on: only what Creem calls prod counts; off: only the rest",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_billing_live,
+    },
+    {
+	.name = "webhooks list",
+	.usage = "[--state parked|failed|ignored|applied] [--limit N]",
+	.summary = "Creem's events, newest first: time, id, state, type, reason, what it changed",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_webhooks_list,
+    },
+    {
+	.name = "webhooks show",
+	.usage = "ID",
+	.summary = "one event with all that is kept of it",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_webhooks_show,
+    },
+    {
+	.name = "webhooks replay",
+	.usage = "ID",
+	.summary = "apply a stored event again; one that was applied changes nothing",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_webhooks_replay,
+    },
+    {
+	.name = "webhooks link",
+	.usage = "customer|subscription|order|checkout|transaction ID USER --reason TEXT",
+	.summary = "say whose an id of Creem is, and apply what waited for that",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_webhooks_link,
+    },
+    {
+	.name = "reconcile",
+	.usage = "[--dry-run]",
+	.summary = "ask Creem for what its webhooks did not tell, and repair it; 1: something is left to an operator",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_reconcile,
+    },
+    {
+	.name = "dispute list",
+	.usage = "[--open]",
+	.summary =
+	    "chargebacks: opened, id, state, person, payment, transaction, cents, currency, revoked credits, loss",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_dispute_list,
+    },
+    {
+	.name = "dispute won",
+	.usage = "ID --reason TEXT",
+	.summary = "close a dispute (its id or the payment's): the credits come back",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_dispute_won,
+    },
+    {
+	.name = "dispute lost",
+	.usage = "ID --reason TEXT",
+	.summary = "close a dispute (its id or the payment's): the credits stay away",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_dispute_lost,
+    },
+    {
 	.name = "share list",
 	.usage = "[--all]",
 	.summary = "shares with open reports, the longest waiting first; --all: every share there is",
@@ -123,7 +260,7 @@ ctl_close(struct ctl *ctl)
 static enum exit_status
 command_run(const struct command *command, int argc, char **argv)
 {
-	__attribute__((cleanup(ctl_close))) struct ctl ctl = {.arena = arena_new()};
+	__attribute__((cleanup(ctl_close))) struct ctl ctl = {.arena = arena_new(), .command = command};
 	char error[256];
 	if (asks_help(argc, argv)) {
 		printf("usage: shotaictl %s %s\n%s\n", command->name, command->usage, command->summary);
@@ -172,6 +309,12 @@ ctl_fail(const char *format, ...)
 	fputc('\n', stderr);
 	va_end(arguments);
 	return EXIT_FAILED;
+}
+
+enum exit_status
+ctl_usage(const struct ctl *ctl)
+{
+	return ctl_fail("usage: shotaictl %s %s", ctl->command->name, ctl->command->usage);
 }
 
 enum exit_status

@@ -69,8 +69,7 @@ deliver_picture(struct hand *hand, const struct job *job, int index, const struc
 	enum problem problem =
 	    image_process(hand->worker->decoder, arena, picture->bytes, picture->len, true, &image, &thumbnail);
 	if (problem != PROBLEM_NONE) {
-		log_event(LOG_WARN, "picture_unusable", "generation", job->generation_id, "problem",
-		    problem_describe(problem)->code, NULL);
+		log_event(LOG_WARN, "picture_unusable", "problem", problem_describe(problem)->code, NULL);
 		return problem == PROBLEM_INTERNAL ? DELIVER_FAILED : DELIVER_INVALID;
 	}
 	struct job_picture made = {

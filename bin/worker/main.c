@@ -11,8 +11,11 @@
 #include "base/log.h"
 #include "crew.h"
 #include "feature/job.h"
+#include "feature/mail.h"
 #include "lease.h"
+#include "post.h"
 #include "reaper.h"
+#include "repair.h"
 #include "service/db.h"
 #include "service/image.h"
 #include "service/storage.h"
@@ -53,7 +56,8 @@ load_config(void)
 {
 	char error[256];
 	struct config *config = config_load(error, sizeof(error));
-	if (config == NULL || !db_config_acceptable(config, error, sizeof(error))) {
+	if (config == NULL || !db_config_acceptable(config, error, sizeof(error)) ||
+	    !mail_config_acceptable(config, error, sizeof(error))) {
 		fprintf(stderr, "worker: %s\n", error);
 		config_free(config);
 		return NULL;
@@ -127,7 +131,8 @@ watch(struct worker *worker, const sigset_t *signals)
 static int
 run_threads(struct worker *worker, const sigset_t *signals)
 {
-	static void *(*const loops[])(void *) = {lease_claim, lease_renew, upkeep_run, reaper_run};
+	static void *(*const loops[])(void *) = {
+	    lease_claim, lease_renew, upkeep_run, reaper_run, repair_run, post_run};
 	pthread_t threads[sizeof(loops) / sizeof(loops[0])];
 	size_t started = 0;
 	while (started < sizeof(loops) / sizeof(loops[0]) &&
@@ -159,6 +164,7 @@ run_worker(struct worker *worker)
 	int status = 1;
 	stop_init(&worker->stop);
 	worker->storage = storage_new(worker->config);
+	worker->mail = mail_route_new(worker->config);
 	worker->pool = db_pool_new(config_text(worker->config, CONFIG_DATABASE_WORKER_URL), "worker",
 	    config_integer(worker->config, CONFIG_DATABASE_PREPARED) != 0, CONNECTIONS);
 	if (worker->storage != NULL)
@@ -167,6 +173,7 @@ run_worker(struct worker *worker)
 		status = run_threads(worker, &signals);
 	crew_free(worker->crew);
 	db_pool_free(worker->pool);
+	mail_route_free(worker->mail);
 	storage_free(worker->storage);
 	return status;
 }

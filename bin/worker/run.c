@@ -9,6 +9,7 @@
 #include "deliver.h"
 #include "feature/job.h"
 #include "references.h"
+#include "screen.h"
 #include "service/db.h"
 #include "worker.h"
 
@@ -23,6 +24,7 @@ enum ending {
 	ENDING_NONE,
 	ENDING_FINISH, /* the generation is over */
 	ENDING_LATER,  /* nothing was accepted: another try after a while */
+	ENDING_WAIT,   /* nobody screens prompts now: another try after retry_after */
 	ENDING_BACK,   /* the worker ends: for another one, at once */
 	ENDING_DROP,   /* no longer ours */
 };
@@ -71,6 +73,8 @@ start_call(struct run *run, int count, int64_t *ret_call)
 		return ending_of(run, problem);
 	if (!held)
 		return ENDING_DROP;
+	if (*ret_call == JOB_UNSCREENED)
+		return finish_with(run, "moderation_unavailable", "not_screened");
 	if (*ret_call == 0)
 		return finish_with(run, "provider_error", "no_repeat_left");
 	run->calls++;
@@ -240,10 +244,36 @@ late_code(const struct run *run)
 	return job->uncertain > 0 || run->calls > 0 ? "provider_timeout" : "provider_overloaded";
 }
 
+/* A prompt that was not let pass never reaches a provider. */
+static enum ending
+screen(struct run *run)
+{
+	switch (screen_prompt(run->hand, run->job, &run->retry_after, &run->reason)) {
+	case SCREEN_PASSED:
+		return ENDING_NONE;
+	case SCREEN_REFUSED:
+		return finish_with(run, "content_policy", run->reason);
+	case SCREEN_LATER:
+		return ENDING_WAIT;
+	case SCREEN_UNAVAILABLE:
+		return finish_with(run, "moderation_unavailable", run->reason);
+	case SCREEN_STOPPED:
+		return ENDING_BACK;
+	case SCREEN_FAILED:
+		return finish_with(run, "internal", run->reason);
+	case SCREEN_LOST:
+		break;
+	}
+	return ENDING_DROP;
+}
+
 static enum ending
 run_calls(struct run *run)
 {
 	struct job *job = run->job;
+	enum ending screened = screen(run);
+	if (screened != ENDING_NONE)
+		return screened;
 	while (run->done < job->missing_count) {
 		if (hand_lost(run->hand))
 			return ENDING_DROP;
@@ -273,8 +303,7 @@ hand_back(struct run *run, int64_t after_seconds)
 	if (problem == PROBLEM_NONE && held) {
 		char seconds[24];
 		snprintf(seconds, sizeof(seconds), "%lld", (long long)after_seconds);
-		log_event(LOG_INFO, "job_handed_back", "generation", run->job->generation_id, "reason", run->reason,
-		    "after", seconds, NULL);
+		log_event(LOG_INFO, "job_handed_back", "reason", run->reason, "after", seconds, NULL);
 	}
 }
 
@@ -291,8 +320,8 @@ finish(struct run *run)
 		db_pool_give(pool, db);
 	} while (again_after(&again, problem));
 	if (problem == PROBLEM_NONE && end.held) {
-		log_event(LOG_INFO, "job_ended", "generation", run->job->generation_id, "status", end.status, "code",
-		    run->code, "reason", run->reason, "refunded", db_parameter(run->job->arena, end.refunded), NULL);
+		log_event(LOG_INFO, "job_ended", "status", end.status, "code", run->code, "reason", run->reason,
+		    "refunded", db_parameter(run->job->arena, end.refunded), NULL);
 	}
 }
 
@@ -307,12 +336,14 @@ end_run(struct run *run, enum ending ending)
 		}
 		ending = ENDING_FINISH;
 	}
-	if (ending == ENDING_BACK)
+	if (ending == ENDING_WAIT)
+		hand_back(run, run->retry_after);
+	else if (ending == ENDING_BACK)
 		hand_back(run, 0);
 	else if (ending == ENDING_FINISH)
 		finish(run);
 	else
-		log_event(LOG_WARN, "job_dropped", "generation", run->job->generation_id, NULL);
+		log_event(LOG_WARN, "job_dropped", NULL);
 	if (ending == ENDING_DROP || run->objects.count > 2 * run->done)
 		deliver_discard(run->hand, &run->objects);
 }
@@ -321,6 +352,8 @@ void
 run_job(struct hand *hand, struct job *job)
 {
 	struct run run = {.hand = hand, .job = job, .per_call = provider_pictures_per_call(job->adapter, job->options)};
+	log_generation(job->generation_id);
 	deliver_init(&run.objects, job->arena, job->missing_count);
 	end_run(&run, run_calls(&run));
+	log_generation(NULL);
 }

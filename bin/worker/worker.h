@@ -13,6 +13,7 @@ struct config;
 struct crew;
 struct db_pool;
 struct image_decoder;
+struct mail_route;
 struct storage;
 
 struct worker {
@@ -21,7 +22,8 @@ struct worker {
 	int64_t timeout_seconds;
 	struct image_decoder *decoder;
 	struct storage *storage;
-	struct db_pool *pool; /* the jobs' connections; the other threads have one each */
+	struct db_pool *pool;    /* the jobs' connections; the other threads have one each */
+	struct mail_route *mail; /* NULL: mail is off; post's own */
 	struct crew *crew;
 	struct stop stop;
 };

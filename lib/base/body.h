@@ -87,5 +87,7 @@ const char *body_string(const struct body_value *value);
 bool body_integer(const struct body_value *value, int64_t *ret_integer);
 /* The boolean, or fallback when it is absent or no boolean. */
 bool body_boolean(const struct body_value *value, bool fallback);
+/* The value as JSON again, in the arena; NULL when it is absent. */
+const char *body_print(struct arena *arena, const struct body_value *value);
 
 #endif

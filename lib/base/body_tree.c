@@ -196,3 +196,13 @@ body_boolean(const struct body_value *value, bool fallback)
 {
 	return cJSON_IsBool(item_of(value)) ? cJSON_IsTrue(item_of(value)) : fallback;
 }
+
+const char *
+body_print(struct arena *arena, const struct body_value *value)
+{
+	char *printed = value == NULL ? NULL : cJSON_PrintUnformatted(item_of(value));
+	const char *copy = arena_strdup(arena, printed);
+
+	cJSON_free(printed);
+	return copy;
+}

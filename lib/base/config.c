@@ -10,6 +10,7 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
+#include "base/mailbox.h"
 
 #define SECRET_MIN 32
 
@@ -32,6 +33,12 @@ static const struct {
 } ranges[CONFIG_NAME__COUNT] = {
 #define X(name, min, max) [CONFIG_##name] = {min, max},
     CONFIG_RANGES(X)
+#undef X
+};
+
+static const char *const choices[CONFIG_NAME__COUNT][2] = {
+#define X(name, first, second) [CONFIG_##name] = {first, second},
+    CONFIG_CHOICES(X)
 #undef X
 };
 
@@ -173,6 +180,66 @@ check_secrets(struct config *, enum config_name, char *value)
 }
 
 static const char *
+check_secret(struct config *config, enum config_name name, char *value)
+{
+	if (strlen(value) < SECRET_MIN)
+		return "a secret of at least 32 characters";
+	return check_text(config, name, value);
+}
+
+static const char *
+check_key(struct config *, enum config_name, char *value)
+{
+	for (const char *c = value; *c != '\0'; c++)
+		if (*c <= ' ' || *c >= 0x7f)
+			return "a key of visible characters without spaces";
+	return NULL;
+}
+
+/* address or address/bits; cuts value. */
+static bool
+is_network(char *value)
+{
+	char *slash = strchr(value, '/');
+	struct in6_addr address;
+	long most = strchr(value, ':') != NULL ? 128 : 32;
+
+	if (slash != NULL) {
+		size_t digits = strspn(slash + 1, "0123456789");
+		if (digits == 0 || digits > 3 || slash[1 + digits] != '\0' || strtol(slash + 1, NULL, 10) > most)
+			return false;
+		*slash = '\0';
+	}
+	return inet_pton(most == 128 ? AF_INET6 : AF_INET, value, &address) == 1;
+}
+
+static const char *
+check_addresses(struct config *config, enum config_name, char *value)
+{
+	for (const char *at = value;; at++) {
+		size_t len = strcspn(at, ",");
+		if (!is_network(arena_strndup(config->arena, at, len)))
+			return "addresses or networks (address/bits), by commas without spaces";
+		at += len;
+		if (*at == '\0')
+			return NULL;
+	}
+}
+
+static const char *
+check_email(struct config *, enum config_name, char *value)
+{
+	const char *at = strchr(value, '@');
+
+	if (at == NULL || at == value || at[1] == '\0' || strchr(at + 1, '@') != NULL)
+		return "an e-mail address";
+	for (const char *c = value; *c != '\0'; c++)
+		if (*c <= ' ' || *c >= 0x7f || strchr("<>\"(),;:\\", *c) != NULL)
+			return "an e-mail address";
+	return NULL;
+}
+
+static const char *
 check_level(struct config *config, enum config_name name, char *value)
 {
 	static const char *const levels[] = {"debug", "info", "warn", "error"};
@@ -186,6 +253,59 @@ check_level(struct config *config, enum config_name name, char *value)
 	return "debug, info, warn or error";
 }
 
+static const char *
+check_choice(struct config *config, enum config_name name, char *value)
+{
+	const char *const *words = choices[name];
+
+	config->integers[name] = strcmp(value, words[1]) == 0;
+	return strcmp(value, words[config->integers[name]]) == 0
+		   ? NULL
+		   : arena_printf(config->arena, "%s or %s", words[0], words[1]);
+}
+
+/* Only the shape: the module that speaks SMTP parses it for good. */
+static const char *
+check_smtp(struct config *config, enum config_name, char *value)
+{
+	static const char expected[] = "smtps://[user:password@]host[:port] or smtp://[user:password@]host[:port], "
+				       "user and password percent-encoded";
+	const char *rest = strncmp(value, "smtps://", 8) == 0  ? value + 8
+			   : strncmp(value, "smtp://", 7) == 0 ? value + 7
+							       : NULL;
+	const char *at = rest == NULL ? NULL : strchr(rest, '@');
+	size_t host_len;
+
+	if (rest == NULL)
+		return expected;
+	if (at != NULL) {
+		const char *user = arena_strndup(config->arena, rest, (size_t)(at - rest)), *colon = strchr(user, ':');
+
+		if (*user == '\0' || *user == ':' || (colon != NULL && strchr(colon + 1, ':') != NULL))
+			return expected;
+		for (const char *c = user; *c != '\0'; c++)
+			if (*c <= ' ' || *c >= 0x7f || strchr("/?#;[]\\\"<>`", *c) != NULL)
+				return expected;
+		rest = at + 1;
+	}
+	return url_rest_valid(rest, &host_len) && strchr(rest, '/') == NULL ? NULL : expected;
+}
+
+static const char *
+check_mailbox(struct config *config, enum config_name, char *value)
+{
+	struct mailbox mailbox;
+
+	return mailbox_read(config->arena, value, &mailbox) ? NULL : "local@domain or Name <local@domain>";
+}
+
+static const char *
+check_folder(struct config *config, enum config_name name, char *value)
+{
+	return value[0] == '/' && value[1] != '\0' && check_text(config, name, value) == NULL ? NULL
+											      : "an absolute path";
+}
+
 static check_value *const checks[CONFIG_KIND__COUNT] = {
     [CONFIG_KIND_TEXT] = check_text,
     [CONFIG_KIND_INTEGER] = check_integer,
@@ -196,8 +316,34 @@ static check_value *const checks[CONFIG_KIND__COUNT] = {
     [CONFIG_KIND_LINKS] = check_links,
     [CONFIG_KIND_BUCKET] = check_bucket,
     [CONFIG_KIND_SECRETS] = check_secrets,
+    [CONFIG_KIND_SECRET] = check_secret,
+    [CONFIG_KIND_KEY] = check_key,
+    [CONFIG_KIND_ADDRESSES] = check_addresses,
+    [CONFIG_KIND_EMAIL] = check_email,
     [CONFIG_KIND_LEVEL] = check_level,
+    [CONFIG_KIND_CHOICE] = check_choice,
+    [CONFIG_KIND_SMTP] = check_smtp,
+    [CONFIG_KIND_MAILBOX] = check_mailbox,
+    [CONFIG_KIND_FOLDER] = check_folder,
 };
+
+/* Creem obliges whoever sells pictures through it to screen every prompt; only its test keys are free of that. */
+static const char *
+settle_moderation(struct config *config)
+{
+	const char *key = config->values[CONFIG_CREEM_API_KEY];
+	bool in_earnest = key != NULL && strncmp(key, "creem_test_", 11) != 0;
+
+	if (config->values[CONFIG_MODERATION] == NULL) {
+		config->integers[CONFIG_MODERATION] = key != NULL;
+		config->values[CONFIG_MODERATION] =
+		    arena_strdup(config->arena, choices[CONFIG_MODERATION][key != NULL]);
+	}
+	bool screens = config->integers[CONFIG_MODERATION] != 0;
+	if (screens && key == NULL)
+		return "MODERATION cannot be creem without CREEM_API_KEY";
+	return !screens && in_earnest ? "MODERATION must not be off with a CREEM_API_KEY of production" : NULL;
+}
 
 bool
 config_is_loopback(const char *host)
@@ -263,6 +409,12 @@ config_load(char *ret_error, size_t error_size)
 		config_free(config);
 		return NULL;
 	}
+	const char *fault = settle_moderation(config);
+	if (fault != NULL) {
+		snprintf(ret_error, error_size, "%s", fault);
+		config_free(config);
+		return NULL;
+	}
 	return config;
 }
 
@@ -301,7 +453,8 @@ config_text(const struct config *config, enum config_name name)
 int64_t
 config_integer(const struct config *config, enum config_name name)
 {
-	assert(settings[name].kind == CONFIG_KIND_INTEGER || settings[name].kind == CONFIG_KIND_LEVEL);
+	assert(settings[name].kind == CONFIG_KIND_INTEGER || settings[name].kind == CONFIG_KIND_LEVEL ||
+	       settings[name].kind == CONFIG_KIND_CHOICE);
 	return config->integers[name];
 }
 

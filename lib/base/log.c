@@ -19,7 +19,7 @@ struct line {
 
 static const char *program_name = "-";
 static enum log_level least_level = LOG_INFO;
-static _Thread_local const char *request_id;
+static _Thread_local const char *request_id, *generation_id;
 
 static const char *const level_names[LOG__COUNT] = {
     [LOG_DEBUG] = "debug", [LOG_INFO] = "info", [LOG_WARN] = "warn", [LOG_ERROR] = "error"};
@@ -35,6 +35,12 @@ void
 log_request(const char *id)
 {
 	request_id = id;
+}
+
+void
+log_generation(const char *id)
+{
+	generation_id = id;
 }
 
 static void
@@ -130,6 +136,8 @@ log_event(enum log_level level, const char *event, ...)
 	}
 	if (request_id != NULL)
 		line_pair(&line, "request", request_id);
+	if (generation_id != NULL)
+		line_pair(&line, "generation", generation_id);
 	va_start(pairs, event);
 	for (const char *key = va_arg(pairs, const char *); key != NULL; key = va_arg(pairs, const char *))
 		line_pair(&line, key, va_arg(pairs, const char *));

@@ -9,6 +9,20 @@ static const struct problem_kind kinds[] = {
 #undef X
 };
 
+static const char *const details[PROBLEM__COUNT][LANGUAGE__COUNT] = {
+#define X(name, en, nl) [PROBLEM_##name] = {[LANGUAGE_EN] = en, [LANGUAGE_NL] = nl},
+    PROBLEM_DETAILS(X)
+#undef X
+};
+
+const char *
+problem_detail(enum problem problem, enum language language)
+{
+	assert(problem > PROBLEM_NONE && problem < PROBLEM__COUNT && language < LANGUAGE__COUNT);
+	const char *detail = details[problem][language];
+	return detail != NULL ? detail : kinds[problem].title[language];
+}
+
 const struct problem_kind *
 problem_describe(enum problem problem)
 {

@@ -12,7 +12,7 @@ enum { STATE, GET, UPDATE, CONFIRM_AGE };
 static const struct db_statement statements[] = {
     [STATE] = {"select * from shotai.service_state()", true},
     [GET] = {"select * from shotai.get_account($1, $2)", true},
-    [UPDATE] = {"select * from shotai.update_account($1, $2, $3)", true},
+    [UPDATE] = {"select * from shotai.update_account($1, $2, $3, $4, $5)", true},
     [CONFIRM_AGE] = {"select * from shotai.confirm_age($1, $2, $3, $4, $5, $6)", false},
 };
 
@@ -112,6 +112,25 @@ write_lots(struct text *json, const struct db_result *rows)
 }
 
 static void
+write_subscription(struct text *json, const struct db_result *rows)
+{
+	if (db_text(rows, 0, "sub_id") == NULL) {
+		text_json_raw(json, "subscription", NULL);
+		return;
+	}
+	text_json_open(json, "subscription", '{');
+	text_json_string(json, "id", db_text(rows, 0, "sub_id"));
+	text_json_string(json, "product_id", db_text(rows, 0, "sub_product_id"));
+	text_json_string(json, "status", db_text(rows, 0, "sub_status"));
+	text_json_string(json, "current_period_start", db_text(rows, 0, "sub_current_period_start"));
+	text_json_string(json, "current_period_end", db_text(rows, 0, "sub_current_period_end"));
+	text_json_bool(json, "cancel_at_period_end", db_boolean(rows, 0, "sub_cancel_at_period_end"));
+	text_json_bool(json, "lapsed", db_boolean(rows, 0, "sub_lapsed"));
+	text_json_string(json, "updated_at", db_text(rows, 0, "sub_updated_at"));
+	text_json_close(json, '}');
+}
+
+static void
 write_account(struct text *json, const struct db_result *rows)
 {
 	text_json_open(json, NULL, '{');
@@ -119,7 +138,7 @@ write_account(struct text *json, const struct db_result *rows)
 	text_json_string(json, "email", db_text(rows, 0, "email"));
 	text_json_int(json, "balance", db_integer(rows, 0, "balance"));
 	write_lots(json, rows);
-	text_json_raw(json, "subscription", NULL);
+	write_subscription(json, rows);
 	text_json_string(json, "locale", db_text(rows, 0, "locale"));
 	text_json_open(json, "notifications", '{');
 	text_json_bool(json, "receipts", db_boolean(rows, 0, "receipts"));
@@ -179,11 +198,12 @@ account_get(struct call *call)
 }
 
 enum problem
-account_update(struct call *call, const char *locale)
+account_update(struct call *call, const struct account_change *change)
 {
-	const char *const parameters[] = {call->user->user_id, call->user->session_id, locale};
+	const char *const parameters[] = {
+	    call->user->user_id, call->user->session_id, change->locale, change->receipts, change->announcements};
 	AUTO_DB_RESULT rows = NULL;
-	enum problem problem = call_account(call, &statements[UPDATE], parameters, 3, &rows);
+	enum problem problem = call_account(call, &statements[UPDATE], parameters, 5, &rows);
 	if (problem == PROBLEM_NONE)
 		write_account(call->json, rows);
 	return problem;

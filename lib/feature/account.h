@@ -25,8 +25,14 @@ struct account_site {
 [[nodiscard]] enum problem account_site(struct call *call, const struct account_site *site);
 /* Writes the account, which is created when the person comes for the first time. */
 [[nodiscard]] enum problem account_get(struct call *call);
-/* locale NULL: unchanged. Writes the account. */
-[[nodiscard]] enum problem account_update(struct call *call, const char *locale);
+/* What a person may change; NULL: unchanged. */
+struct account_change {
+	const char *locale;
+	const char *receipts, *announcements; /* "true" or "false" */
+};
+
+/* Writes the account as it is afterwards. */
+[[nodiscard]] enum problem account_update(struct call *call, const struct account_change *change);
 /*
  * Writes the account, or, after at_least_13 false, {"erased":true}: then the
  * account is gone and *ret_erased true.

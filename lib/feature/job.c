@@ -13,6 +13,8 @@
 enum statement {
 	CLAIM_JOBS,
 	RENEW_LEASES,
+	POSTPONE_MODERATION,
+	RECORD_MODERATION,
 	START_CALL,
 	RECORD_CALL,
 	SETTLE_IMAGE,
@@ -21,12 +23,15 @@ enum statement {
 	UNNAMED_OBJECTS,
 	CLAIM_AUTH_DELETIONS,
 	FINISH_AUTH_DELETION,
+	CLAIM_CHORE,
 	SWEEP,
 };
 
 static const struct db_statement statements[] = {
     [CLAIM_JOBS] = {.sql = "select * from shotai.claim_jobs($1, $2, $3)"},
     [RENEW_LEASES] = {.sql = "select * from shotai.renew_leases($1, $2, $3)", .read_only = true},
+    [POSTPONE_MODERATION] = {.sql = "select * from shotai.postpone_moderation($1, $2, $3)", .read_only = true},
+    [RECORD_MODERATION] = {.sql = "select * from shotai.record_moderation($1, $2, $3, $4)", .read_only = true},
     [START_CALL] = {.sql = "select * from shotai.start_call($1, $2, $3, $4, $5)"},
     [RECORD_CALL] = {.sql = "select * from shotai.record_call($1, $2, $3, $4)"},
     [SETTLE_IMAGE] = {.sql = "select * from shotai.settle_image($1, $2, $3, $4, $5, $6, $7, $8, $9)"},
@@ -35,6 +40,7 @@ static const struct db_statement statements[] = {
     [UNNAMED_OBJECTS] = {.sql = "select * from shotai.unnamed_objects($1)", .read_only = true},
     [CLAIM_AUTH_DELETIONS] = {.sql = "select * from shotai.claim_auth_deletions($1)"},
     [FINISH_AUTH_DELETION] = {.sql = "select * from shotai.finish_auth_deletion($1, $2)"},
+    [CLAIM_CHORE] = {.sql = "select * from shotai.claim_chore($1, $2)"},
     [SWEEP] = {.sql = "select * from shotai.sweep()"},
 };
 
@@ -89,6 +95,7 @@ read_job(const struct db_result *result, size_t row)
 	    .options = arena_strdup(arena, db_text(result, row, "options")),
 	    .prompt = arena_strdup(arena, db_text(result, row, "prompt")),
 	    .aspect_ratio = arena_strdup(arena, db_text(result, row, "aspect_ratio")),
+	    .moderation = arena_strdup(arena, db_text(result, row, "moderation")),
 	    .seed = seed != NULL ? db_integer(result, row, "seed") : -1,
 	    .deadline_at = job_clock() + db_integer(result, row, "deadline_ms"),
 	    .uncertain = db_integer(result, row, "uncertain_calls"),
@@ -168,6 +175,33 @@ call_fenced(struct db *db, struct arena *arena, enum statement statement, const 
 }
 
 enum problem
+job_postpone_screening(
+    struct db *db, const struct job *job, int64_t patience_seconds, bool *ret_held, int64_t *ret_patience_ms)
+{
+	AUTO_ARENA arena = arena_new();
+	AUTO_DB_RESULT result = NULL;
+	enum problem problem = call_fenced(db, arena, POSTPONE_MODERATION,
+	    PARAMETERS(job->generation_id, db_parameter(arena, job->attempt), db_parameter(arena, patience_seconds)),
+	    &result, ret_held);
+	if (problem == PROBLEM_NONE && *ret_held)
+		*ret_patience_ms = db_integer(result, 0, "patience_ms");
+	return problem;
+}
+
+enum problem
+job_record_screening(struct db *db, const struct job *job, const char *decision, bool *ret_held)
+{
+	AUTO_ARENA arena = arena_new();
+	AUTO_DB_RESULT result = NULL;
+	uint8_t hash[DIGEST_SHA256];
+	char hex[DIGEST_HEX];
+	digest_sha256(job->prompt, strlen(job->prompt), hash);
+	digest_hex(hash, sizeof(hash), hex);
+	return call_fenced(db, arena, RECORD_MODERATION,
+	    PARAMETERS(job->generation_id, db_parameter(arena, job->attempt), decision, hex), &result, ret_held);
+}
+
+enum problem
 job_start_call(struct db *db, const struct job *job, int first_index, int count, bool *ret_held, int64_t *ret_call)
 {
 	AUTO_ARENA arena = arena_new();
@@ -178,6 +212,8 @@ job_start_call(struct db *db, const struct job *job, int first_index, int count,
 	    &result, ret_held);
 	if (problem == PROBLEM_NONE)
 		*ret_call = *ret_held ? db_integer(result, 0, "call_id") : 0;
+	if (problem == PROBLEM_NONE && *ret_held && !db_boolean(result, 0, "moderated"))
+		*ret_call = JOB_UNSCREENED;
 	return problem;
 }
 
@@ -277,6 +313,18 @@ job_finish_auth_deletion(struct db *db, const char *user_id, bool done)
 	AUTO_DB_RESULT result = NULL;
 	return db_call(
 	    db, arena, &statements[FINISH_AUTH_DELETION], PARAMETERS(user_id, done ? "true" : "false"), &result, NULL);
+}
+
+enum problem
+job_claim_chore(struct db *db, const char *name, int64_t every_seconds, bool *ret_due)
+{
+	AUTO_ARENA arena = arena_new();
+	AUTO_DB_RESULT result = NULL;
+	enum problem problem = db_call(
+	    db, arena, &statements[CLAIM_CHORE], PARAMETERS(name, db_parameter(arena, every_seconds)), &result, NULL);
+	if (problem == PROBLEM_NONE)
+		*ret_due = db_boolean(result, 0, "due");
+	return problem;
 }
 
 enum problem

@@ -33,8 +33,9 @@ struct job {
 	const char *generation_id;
 	int64_t attempt;
 	const char *adapter, *vendor_model, *model, *options, *prompt, *aspect_ratio;
-	int64_t seed; /* -1: none */
-	int *missing; /* indexes of the pictures that are not settled yet */
+	const char *moderation; /* what was decided of the prompt before; NULL: nothing */
+	int64_t seed;           /* -1: none */
+	int *missing;           /* indexes of the pictures that are not settled yet */
 	size_t missing_count;
 	int64_t deadline_at;   /* on job_clock */
 	int64_t uncertain;     /* calls of earlier attempts whose answer was lost */
@@ -65,6 +66,16 @@ struct job_lease {
 /* Renews all leases of this worker in one statement and sets `held` of each. */
 [[nodiscard]] enum problem job_renew(
     struct db *db, struct arena *arena, const char *worker, struct job_lease *leases, size_t count);
+
+/* Nobody screens its prompt now: how long that may go on, of so many seconds since it first failed. */
+[[nodiscard]] enum problem job_postpone_screening(
+    struct db *db, const struct job *job, int64_t patience_seconds, bool *ret_held, int64_t *ret_patience_ms);
+/* decision: allow, flag, deny or not_required; stored with the time and the prompt's hash. */
+[[nodiscard]] enum problem job_record_screening(
+    struct db *db, const struct job *job, const char *decision, bool *ret_held);
+
+/* job_start_call: no decision is stored that lets the prompt pass. */
+#define JOB_UNSCREENED (-1)
 
 /*
  * Commits the row of one provider call, which must exist before anything is
@@ -109,6 +120,9 @@ struct job_end {
 [[nodiscard]] enum problem job_claim_auth_deletions(
     struct db *db, struct arena *arena, size_t limit, const char ***ret_users, size_t *ret_count);
 [[nodiscard]] enum problem job_finish_auth_deletion(struct db *db, const char *user_id, bool done);
+
+/* Whether this worker is to do a chore that is done by one worker at most once in so many seconds. */
+[[nodiscard]] enum problem job_claim_chore(struct db *db, const char *name, int64_t every_seconds, bool *ret_due);
 
 /* One round of the chores of every minute; logs what was done. ret_more: there is more to do now. */
 [[nodiscard]] enum problem job_sweep(struct db *db, bool *ret_more);

@@ -73,12 +73,15 @@ run_route(struct app *app, struct request *request, struct response *response,
 {
 	enum problem problem = PROBLEM_NONE;
 
-	if (is_health(app, request))
+	if (is_health(app, request)) {
+		request->route = "/healthz";
 		return report_health(app, request, response);
+	}
 	const struct route *route =
 	    route_find(app->program->routes, app->program->route_count, request, &problem, ret_allow);
 	if (route == NULL)
 		return problem;
+	request->route = route->path;
 	problem = authenticate(app, request, route->auth);
 	if (problem == PROBLEM_NONE)
 		problem = take_body(route, request, read_body, context);
@@ -148,11 +151,14 @@ now_ms(void)
 }
 
 static void
-log_answer(struct arena *arena, const struct request *request, int status, int64_t started_ms)
+log_answer(struct arena *arena, const struct request *request, const struct response *response, int64_t started_ms)
 {
-	enum log_level level = status >= 500 ? LOG_WARN : LOG_DEBUG;
+	enum log_level level = response->status >= 500 ? LOG_WARN : LOG_DEBUG;
+	const char *code = response->problem != PROBLEM_NONE ? problem_describe(response->problem)->code : NULL;
 
-	log_event(level, "answered", "method", request->method, "status", arena_printf(arena, "%d", status), "ms",
+	/* The route, never the path: that may hold what somebody typed. */
+	log_event(level, "answered", "method", request->method, "route", request->route, "status",
+	    arena_printf(arena, "%d", response->status), "code", code, "ms",
 	    arena_printf(arena, "%" PRId64, now_ms() - started_ms), NULL);
 }
 
@@ -175,7 +181,7 @@ serve(struct app *app, struct arena *arena, FCGX_Request *fcgi)
 	response_finish(&response, &request, &head);
 	FCGX_PutStr(head.data, (int)head.len, fcgi->out);
 	FCGX_PutStr(response.body.data, (int)response.body.len, fcgi->out);
-	log_answer(arena, &request, response.status, started_ms);
+	log_answer(arena, &request, &response, started_ms);
 	log_request(NULL);
 }
 
@@ -245,9 +251,9 @@ accept_loop(struct app *app, struct arena *arena)
 }
 
 static int
-run_child(const struct program *program, struct config *config)
+run_child(const struct program *program, struct config *config, int children)
 {
-	struct app app = {.program = program, .config = config};
+	struct app app = {.program = program, .config = config, .children = children};
 	AUTO_ARENA arena = arena_new();
 	int status = EXIT_FAILURE;
 
@@ -295,7 +301,7 @@ default_children(const struct program *program, const struct config *config)
 	int64_t wanted = config_integer(config, CONFIG_PROCESSES);
 
 	if (!program->scales)
-		return 2;
+		return program->children > 0 ? program->children : 2;
 	if (wanted == 0)
 		wanted = cores > 0 ? 2 * cores : 2;
 	return (int)(wanted < CHILDREN_MAX ? wanted : CHILDREN_MAX);
@@ -356,6 +362,7 @@ run_parent(int argc, char **argv, const struct program *program)
 	struct prefork prefork = {.socket_path = options.socket_path, .argv = argv};
 	char binary[PATH_MAX];
 
+	log_open(program->name, (enum log_level)config_integer(config, CONFIG_LOG_LEVEL));
 	prefork.children = options.processes > 0 ? (int)options.processes : default_children(program, config);
 	config_free(config);
 	if (options.check_config) {
@@ -380,5 +387,5 @@ app_main(int argc, char **argv, const struct program *program)
 	}
 	struct config *config = load_config(program);
 	log_open(program->name, (enum log_level)config_integer(config, CONFIG_LOG_LEVEL));
-	return run_child(program, config);
+	return run_child(program, config, prefork_children(argc, argv));
 }

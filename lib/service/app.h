@@ -33,6 +33,7 @@ struct app {
 	struct db *db;     /* NULL unless the program needs DATABASE_URL or prepare opens one */
 	struct auth *auth; /* NULL unless a route wants a person */
 	void *context;     /* of the program, made by prepare */
+	int children;      /* how many processes like this one there are */
 };
 
 struct program {
@@ -41,6 +42,7 @@ struct program {
 	size_t route_count;
 	const enum config_name *needs; /* settings that must be set, ended by CONFIG_NAME__COUNT */
 	bool scales;                   /* PROCESSES children instead of two */
+	int children;                  /* instead of two; 0: not so */
 	bool (*prepare)(
 	    struct app *app); /* in each child before the first thread; false ends it. NULL: nothing to do */
 	void (*release)(struct app *app);  /* undoes prepare */

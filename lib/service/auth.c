@@ -10,14 +10,12 @@
 #include "base/body.h"
 #include "base/config.h"
 #include "base/digest.h"
-#include "base/log.h"
 #include "service/auth_cache.h"
 #include "service/auth_keys.h"
 #include "service/auth_source.h"
 
 #define TOKEN_MAX 8192  /* libjwt takes its work space from the stack, by the token's length */
 #define SKEW_SECONDS 30 /* how far ahead nbf and iat may be; exp has none, clients renew in time */
-#define SECRET_MIN 32
 #define UUID_LEN 36
 #define ISSUER_PATH "/auth/v1"
 
@@ -61,12 +59,8 @@ jwt_cleanup(jwt_t **jwt)
 static void
 set_legacy(struct auth *auth, const char *secret)
 {
-	if (secret == NULL || *secret == '\0')
+	if (secret == NULL)
 		return;
-	if (strlen(secret) < SECRET_MIN) {
-		log_event(LOG_ERROR, "legacy_secret_too_short", "setting", "SUPABASE_JWT_SECRET", NULL);
-		return;
-	}
 	auth->secret = arena_strdup(auth->arena, secret);
 	auth->legacy = (struct auth_key){
 	    .kid = "",

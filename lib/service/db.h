@@ -94,8 +94,8 @@ const char *db_parameter(struct arena *arena, int64_t value);
 const char *db_array(struct arena *arena, const char *const *items, size_t count);
 
 /*
- * Runs a script of several statements by the simple protocol, for migrations
- * only. *ret_result holds the rows of the last statement. On failure *ret_error
+ * Runs a script of several statements by the simple protocol, for shotaictl
+ * only, and waits as long as it takes. *ret_result holds the rows of the last statement. On failure *ret_error
  * is one line in the arena: "SQLSTATE message", preceded by "line N: " where
  * the server names a place. Inside a transaction that a script began, a lost
  * connection is not opened again.

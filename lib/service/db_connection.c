@@ -66,6 +66,8 @@ connect_reason(const PGconn *connection)
 	    {"no password supplied", "no password"},
 	    {"timeout expired", "timeout"},
 	    {"starting up", "starting"},
+	    {"not yet accepting", "starting"},
+	    {"recovery mode", "recovering"},
 	    {"shutting down", "stopping"},
 	    {"too many", "too many connections"},
 	    {"remaining connection slots", "too many connections"},
@@ -75,6 +77,8 @@ connect_reason(const PGconn *connection)
 	    {"translate host name", "host name unknown"},
 	    {"No such file or directory", "no socket"},
 	    {"Connection refused", "refused"},
+	    {"closed the connection", "closed"},
+	    {"reset by peer", "closed"},
 	};
 	const char *message = PQerrorMessage(connection);
 

@@ -124,6 +124,46 @@ from_pixels(const void *pixels, size_t size, const VipsImage *like, int orientat
 	return upright;
 }
 
+static void
+put_big32(uint8_t *at, uint32_t value)
+{
+	for (size_t i = 0; i < 4; i++)
+		at[i] = (uint8_t)(value >> (24 - 8 * i));
+}
+
+static uint32_t
+crc32(const uint8_t *bytes, size_t len)
+{
+	uint32_t crc = UINT32_MAX;
+	for (size_t i = 0; i < len; i++) {
+		crc ^= bytes[i];
+		for (int bit = 0; bit < 8; bit++)
+			crc = crc >> 1 ^ (0xedb88320u & (0u - (crc & 1)));
+	}
+	return ~crc;
+}
+
+/*
+ * libvips writes XMP into a zTXt chunk, where readers that keep to the XMP
+ * specification do not look: this adds it as iTXt, right behind the header.
+ */
+static void
+png_mark(void **bytes, size_t *len)
+{
+	enum { HEAD = 8 + 25, FRAME = 12 };
+	static const char type[] = "iTXt", keyword[] = "XML:com.adobe.xmp\0\0\0\0"; /* plain, in no language */
+	size_t text = sizeof keyword + sizeof generated_xmp - 1;
+	uint8_t *png = g_realloc(*bytes, *len + FRAME + text), *chunk = png + HEAD;
+	memmove(chunk + FRAME + text, chunk, *len - HEAD);
+	put_big32(chunk, (uint32_t)text);
+	memcpy(chunk + 4, type, 4);
+	memcpy(chunk + 8, keyword, sizeof keyword);
+	memcpy(chunk + 8 + sizeof keyword, generated_xmp, sizeof generated_xmp - 1);
+	put_big32(chunk + 8 + text, crc32(chunk + 4, 4 + text));
+	*bytes = png;
+	*len += FRAME + text;
+}
+
 static uint32_t
 little32(const uint8_t *at)
 {
@@ -193,7 +233,9 @@ encode(VipsImage *image, enum image_format format, int quality, bool mark_genera
 	switch (format) {
 	case IMAGE_PNG:
 		failed = vips_pngsave_buffer(marked, &bytes, &len, "compression", PNG_COMPRESSION, "filter",
-		    VIPS_FOREIGN_PNG_FILTER_AVG, "strip", strip, NULL);
+		    VIPS_FOREIGN_PNG_FILTER_AVG, "strip", TRUE, NULL);
+		if (failed == 0 && mark_generated)
+			png_mark(&bytes, &len);
 		break;
 	case IMAGE_JPEG:
 		failed = vips_jpegsave_buffer(

@@ -114,8 +114,10 @@ prefork_forbid_core(void)
 _Noreturn static void
 execute(const struct parent *parent, int ready_fd, pid_t parent_pid)
 {
-	char *argv[] = {parent->prefork->argv[0], (char[]){"--child"}, NULL};
+	char count[16];
+	char *argv[] = {parent->prefork->argv[0], (char[]){"--child"}, count, NULL};
 
+	snprintf(count, sizeof count, "%d", parent->prefork->children);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
 	if (getppid() != parent_pid)
 		_exit(0);
@@ -347,6 +349,7 @@ prefork_run(const struct prefork *prefork)
 {
 	static struct parent parent;
 	sigset_t signals;
+	char children[16];
 
 	assert(prefork->children > 0 && prefork->children <= CHILDREN_MAX / 3);
 	prefork_forbid_core();
@@ -365,6 +368,8 @@ prefork_run(const struct prefork *prefork)
 		log_event(LOG_ERROR, "signalfd_failed", "error", strerror(errno), NULL);
 		return EXIT_FAILURE;
 	}
+	snprintf(children, sizeof children, "%d", prefork->children);
+	log_event(LOG_INFO, "listening", "version", SHOTAI_VERSION, "children", children, NULL);
 	while (!parent.stopping || any_child(&parent)) {
 		refill(&parent);
 		drive_reload(&parent);
@@ -378,7 +383,13 @@ prefork_run(const struct prefork *prefork)
 bool
 prefork_is_child(int argc, char **argv)
 {
-	return argc == 2 && strcmp(argv[1], "--child") == 0;
+	return (argc == 2 || argc == 3) && strcmp(argv[1], "--child") == 0;
+}
+
+int
+prefork_children(int argc, char **argv)
+{
+	return argc == 3 ? (int)strtol(argv[2], NULL, 10) : 1;
 }
 
 static volatile sig_atomic_t stop_requested;

@@ -1,9 +1,9 @@
 /*
  * One parent that holds the listening socket and a few identical children.
  *
- * Every child is the program's own binary, executed with `--child` as its
- * first argument and the listening socket as descriptor 0. Children that die
- * are started again without limit, after 0.1 s growing to 2 s. SIGHUP
+ * Every child is the program's own binary, executed with `--child` and their
+ * number as arguments and the listening socket as descriptor 0. Children that
+ * die are started again without limit, after 0.1 s growing to 2 s. SIGHUP
  * (reload): new children are executed from the binary on disk, each writes its
  * ready byte, then the old ones get SIGTERM and leave after the request in
  * hand; when a new one dies before it is ready, the old ones stay. SIGTERM or
@@ -30,6 +30,8 @@ int prefork_run(const struct prefork *prefork);
 
 /* Whether this process was started as a child. */
 bool prefork_is_child(int argc, char **argv);
+/* In a child: how many of them there are to be. */
+int prefork_children(int argc, char **argv);
 /* In a child, once: it is ready to serve descriptor 0, which becomes non-blocking. False when that fails. */
 bool prefork_ready(void);
 

@@ -135,7 +135,8 @@ request_open(struct arena *arena, char *const *cgi, struct request *ret_request)
 
 	request.id = request_identify(arena, request_header(&request, "REQUEST_ID"));
 	request.method = method != NULL ? method : "";
-	if (languages != NULL && language_quality(languages, "nl") > language_quality(languages, "en"))
+	long dutch = languages != NULL ? language_quality(languages, "nl") : 0;
+	if (dutch > 0 && dutch > language_quality(languages, "en"))
 		request.language = LANGUAGE_NL;
 	if (uri == NULL)
 		uri = "";

@@ -24,6 +24,7 @@ struct request {
 	const char *method;                         /* HEAD stays HEAD; GET routes serve it and app drops the body */
 	const char *path;                           /* decoded, without the query */
 	const char *query;                          /* raw, "" when there is none */
+	const char *route;                          /* the route's path as it stands in the table, NULL: none */
 	const char *parameters[REQUEST_PARAMETERS]; /* what the {name}s of the route's path matched */
 	const char *body;                           /* NUL-terminated, read before the handler runs */
 	size_t body_len;

@@ -70,6 +70,7 @@ response_problem(struct response *response, const struct request *request, enum 
 	int64_t seconds = retry_after(response, problem, kind->status);
 	struct text *body = &response->body;
 
+	response->problem = problem;
 	response->status = kind->status;
 	response->content_type = "application/problem+json";
 	response->cache_control = "no-store";
@@ -80,8 +81,7 @@ response_problem(struct response *response, const struct request *request, enum 
 	text_json_string(body, "type", arena_printf(response->arena, "urn:shotai:problem:%s", kind->code));
 	text_json_string(body, "title", kind->title[request->language]);
 	text_json_int(body, "status", kind->status);
-	if (response->detail != NULL)
-		text_json_string(body, "detail", response->detail);
+	text_json_string(body, "detail", problem_detail(problem, request->language));
 	text_json_string(body, "code", kind->code);
 	text_json_string(body, "request_id", request->id);
 	if (response->errors != NULL)

@@ -29,7 +29,7 @@ struct response {
 	} headers[RESPONSE_HEADERS];
 	size_t header_count;
 	/* of a problem */
-	const char *detail;        /* NULL: none */
+	enum problem problem;
 	struct db_refusal refusal; /* named extras and Retry-After */
 	const char *errors;        /* members of invalid_request's `errors` */
 };

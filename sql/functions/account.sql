@@ -49,7 +49,9 @@ create or replace function shotai.account_answer(p_account bigint, p_email text)
 returns table (user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
 	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
 	generate_burst integer, generate_per_minute integer, status text,
-	lot_source text, lot_remaining bigint, lot_expires_at text)
+	lot_source text, lot_remaining bigint, lot_expires_at text,
+	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
+	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -59,10 +61,11 @@ begin
 		a.age_confirmed_at is not null,
 		(select s.policy_version from service_state() s), a.policy_acknowledged,
 		p.unfinished_max, p.generate_burst, p.generate_per_minute, a.status,
-		l.source, l.remaining, rfc3339(l.expires_at)
+		l.source, l.remaining, rfc3339(l.expires_at), s.*
 	from account a
 	join plan p on p.id = a.plan
 	left join credit_lot l on l.account = a.id and l.open
+	left join shown_subscription(a.id) s on true
 	where a.id = p_account
 	order by l.expires_at nulls last, l.id;
 end
@@ -73,7 +76,9 @@ returns table (problem text, retry_after integer, extras text,
 	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
 	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
 	generate_burst integer, generate_per_minute integer, status text,
-	lot_source text, lot_remaining bigint, lot_expires_at text)
+	lot_source text, lot_remaining bigint, lot_expires_at text,
+	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
+	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -107,12 +112,16 @@ end
 $$;
 grant execute on function shotai.get_account(uuid, uuid) to shotai_web;
 
-create or replace function shotai.update_account(p_user_id uuid, p_session_id uuid, p_locale text)
+-- null leaves a setting as it is.
+create or replace function shotai.update_account(p_user_id uuid, p_session_id uuid, p_locale text,
+	p_receipts boolean default null, p_announcements boolean default null)
 returns table (problem text, retry_after integer, extras text,
 	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
 	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
 	generate_burst integer, generate_per_minute integer, status text,
-	lot_source text, lot_remaining bigint, lot_expires_at text)
+	lot_source text, lot_remaining bigint, lot_expires_at text,
+	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
+	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -141,12 +150,14 @@ begin
 
 	perform expire_lots(v_account.id);
 	update account a
-	set locale = p_locale, change_no = a.change_no + 1
-	where a.id = v_account.id and a.locale <> p_locale;
+	set locale = coalesce(p_locale, a.locale), receipts = coalesce(p_receipts, a.receipts),
+		announcements = coalesce(p_announcements, a.announcements), change_no = a.change_no + 1
+	where a.id = v_account.id
+		and (a.locale <> p_locale or a.receipts <> p_receipts or a.announcements <> p_announcements);
 	return query select null::text, null::integer, null::text, a.* from account_answer(v_account.id, v_user.email) a;
 end
 $$;
-grant execute on function shotai.update_account(uuid, uuid, text) to shotai_web;
+grant execute on function shotai.update_account(uuid, uuid, text, boolean, boolean) to shotai_web;
 
 -- Credits for a new person: once per folded address, once per account.
 create or replace function shotai.grant_welcome(p_account bigint, p_email_hash bytea) returns void
@@ -200,15 +211,19 @@ begin
 		where g.account = p_account));
 	delete from image i using generation g where i.generation = g.id and g.account = p_account;
 	update generation g
-	set prompt = '', seed = null, upload_ids = '{}', error_reason = null, favourite = false
+	set prompt = '', prompt_hash = null, seed = null, upload_ids = '{}', error_reason = null, favourite = false
 	where g.account = p_account;
 	perform forget_uploads(p_account);
+	delete from mail_outbox m where m.account = p_account;
+	update checkout c set url = null where c.account = p_account;
 	delete from idempotency i where i.account = p_account;
 	delete from rate_state r where r.account = p_account;
 	update welcome_grant w set delete_after = clock_timestamp() + interval '24 months' where w.account = p_account;
 
 	if exists (select from credit_entry e where e.account = p_account)
-		or exists (select from operator_log o where o.account = p_account) then
+		or exists (select from operator_log o where o.account = p_account)
+		or exists (select from checkout c where c.account = p_account)
+		or exists (select from creem_link l where l.account = p_account) then
 		update account a
 		set status = 'closed', closed_at = clock_timestamp(), locale = 'en', receipts = false, announcements = false,
 			age_confirmed_at = null, policy_acknowledged = null, change_no = a.change_no + 1
@@ -225,7 +240,9 @@ returns table (problem text, retry_after integer, extras text, erased boolean,
 	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
 	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
 	generate_burst integer, generate_per_minute integer, status text,
-	lot_source text, lot_remaining bigint, lot_expires_at text)
+	lot_source text, lot_remaining bigint, lot_expires_at text,
+	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
+	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -307,7 +324,7 @@ declare
 begin
 	if p_cursor is not null and p_cursor !~ '^[0-9]{1,18}$' then
 		problem := 'invalid_request';
-		extras := '{"errors":[{"pointer":"/cursor","detail":"is not one that a list gave"}]}';
+		extras := '{"errors":[{"pointer":"cursor","detail":"is not one that a list gave"}]}';
 		return next;
 		return;
 	elsif p_cursor is not null then

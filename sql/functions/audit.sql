@@ -166,6 +166,141 @@ begin
 	from generation g
 	join account a on a.id = g.account
 	where g.change_no > a.change_no;
+
+	return query
+	select 'revoked_within_target', format('lot %s: revoked %s of %s', l.id, l.revoked, l.revoke_target)
+	from credit_lot l
+	where l.revoked > l.revoke_target;
+
+	-- Grants - revokes of a payment are what it entitles to now and what could not be taken back.
+	return query
+	select 'payment_is_granted_exactly', format('payment %s: entitles to %s - %s, lot %s - %s, grants - revokes %s, loss %s',
+		p.id, p.entitlement, p.revoked, coalesce(l.granted, 0), coalesce(l.revoke_target, 0), coalesce(e.amount, 0),
+		coalesce(l.revoke_target - l.revoked, 0))
+	from payment p
+	left join credit_lot l on l.payment = p.id
+	left join (
+		select x.lot, sum(x.amount) as amount
+		from entry_lot x
+		join credit_entry e on e.id = x.entry
+		where e.kind in ('grant', 'revoke')
+		group by x.lot
+	) e on e.lot = l.id
+	where p.entitlement - p.revoked <> coalesce(l.granted - l.revoke_target, 0)
+		or coalesce(e.amount, 0) <> p.entitlement - p.revoked + coalesce(l.revoke_target - l.revoked, 0);
+
+	return query
+	select 'payment_entitlement_is_derived', format('payment %s: %s - %s, refunded %s; derived %s - %s, %s',
+		p.id, p.entitlement, p.revoked, p.refunded_cents, d.entitlement, d.revoked, d.refunded_cents)
+	from (
+		select n.* from (select distinct p.subscription from payment p where p.subscription is not null) s
+		cross join entitlements(s.subscription, null) n
+		union all
+		select n.* from payment p cross join entitlements(null, p.id) n where p.subscription is null
+	) d
+	join payment p on p.id = d.payment
+	where (p.entitlement, p.revoked, p.refunded_cents) <> (d.entitlement, d.revoked, d.refunded_cents);
+
+	return query
+	select 'payment_is_one_row', format('payments %s and %s', p.id, o.id)
+	from payment p
+	join payment o on o.id > p.id and o.kind = p.kind and o.confirmed_by is not null
+		and (o.transaction = p.transaction or (p.kind = 'top_up' and o.creem_order = p.creem_order)
+			or (o.subscription = p.subscription and o.period_start = p.period_start
+				and (o.transaction is null or p.transaction is null)))
+	where p.confirmed_by is not null;
+
+	return query
+	select 'paid_lot_has_payment', format('lot %s (%s)', l.id, l.source)
+	from credit_lot l
+	join entry_lot x on x.lot = l.id
+	join credit_entry e on e.id = x.entry and e.kind = 'grant'
+	where l.source in ('subscription', 'top_up') and l.payment is null and e.cause not like 'operator:%';
+
+	return query
+	select 'lot_in_account_of_payment', format('lot %s, payment %s', l.id, p.id)
+	from credit_lot l
+	join payment p on p.id = l.payment
+	where l.account <> p.account or l.source <> p.kind;
+
+	return query
+	select 'entry_of_payment_moves_its_lot', format('entry %s, payment %s', e.id, e.order_id)
+	from credit_entry e
+	join entry_lot x on x.entry = e.id
+	join credit_lot l on l.id = x.lot
+	where e.order_id is not null and (l.payment is distinct from e.order_id or e.kind not in ('grant', 'revoke'));
+
+	return query
+	select 'top_up_does_not_expire', format('lot %s', l.id)
+	from credit_lot l
+	join payment p on p.id = l.payment
+	where p.kind = 'top_up' and l.expires_at is not null;
+
+	return query
+	select 'payment_within_what_was_paid', format('payment %s: refunded %s of %s', p.id, p.refunded_cents, p.paid_cents)
+	from payment p
+	where p.refunded_cents > coalesce(p.paid_cents, 0);
+
+	return query
+	select 'payment_in_account_of_subscription', format('payment %s, subscription %s', p.id, s.id)
+	from payment p
+	join subscription s on s.id = p.subscription
+	where p.account <> s.account;
+
+	return query
+	select 'payment_in_account_of_checkout', format('payment %s, checkout %s', p.id, c.id)
+	from payment p
+	join checkout c on c.id = p.checkout
+	where p.account <> c.account or (p.kind = 'top_up' and p.confirmed_by = 'event' and c.state <> 'completed');
+
+	return query
+	select 'event_is_applied', format('event %s (%s): %s', e.id, e.type, coalesce(e.subject, 'nothing'))
+	from creem_event e
+	where e.state = 'applied' and not coalesce(case split_part(e.subject, ':', 1)
+		when 'payment' then exists (select from payment p where p.id::text = split_part(e.subject, ':', 2)
+			and p.account = e.account and (p.confirmed_by = 'event' or e.reason is not null))
+		when 'refund' then exists (select from payment_refund r where r.id = substr(e.subject, 8))
+		when 'dispute' then exists (select from dispute d where d.id = substr(e.subject, 9))
+		when 'checkout' then exists (select from creem_link l where l.kind = 'checkout' and l.id = substr(e.subject, 10)
+			and l.account = e.account)
+		when 'subscription' then exists (select from subscription s where s.id = substr(e.subject, 14) and s.account = e.account
+			and (s.status is not null or e.type = 'subscription.expired')) end, false);
+
+	return query
+	select 'event_is_handled', format('event %s (%s)', e.id, e.type)
+	from creem_event e
+	where e.state = 'received';
+
+	return query
+	select 'parked_event_waits', format('event %s (%s)', e.id, e.type)
+	from creem_event e
+	where e.state = 'parked' and e.reason = 'account'
+		and exists (select from creem_link l where l.id = any (e.keys) and l.kind <> 'customer');
+
+	return query
+	select 'applied_event_forgot_person', format('event %s (%s)', e.id, e.type)
+	from creem_event e
+	where e.state = 'applied' and jsonb_path_exists(e.raw, '$.** ? (exists (@.customer) || exists (@.metadata))');
+
+	return query
+	select 'disputed_account_is_suspended', format('account %s (%s)', a.id, a.status)
+	from account a
+	where a.disputed <> exists (
+			select from dispute d join payment p on p.id = d.payment where p.account = a.id and d.state = 'open')
+		and a.status <> 'closed' and (a.disputed or a.status = 'active')
+		or a.disputed and a.status = 'active';
+
+	return query
+	select 'mail_in_account_of_payment', format('mail %s', m.id)
+	from mail_outbox m
+	join payment p on p.id = m.payment
+	where m.account <> p.account;
+
+	return query
+	select 'refused_prompt_reached_nobody', format('generation %s (%s)', g.id, g.moderation)
+	from generation g
+	where g.moderation in ('deny', 'flag')
+		and exists (select from provider_call c where c.generation = g.id and c.created_at >= g.moderated_at);
 end
 $$;
 grant execute on function shotai.audit() to shotai_operator;

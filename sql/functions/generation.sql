@@ -136,7 +136,8 @@ begin
 	end if;
 	if v_account.id is not null then
 		select p.* from plan p where p.id = v_account.plan into strict v_plan;
-		v_wait := take_token(v_account.id, v_route, v_plan.generate_burst, v_plan.generate_per_minute);
+		v_wait := greatest(take_token(v_account.id, v_route, v_plan.generate_burst, v_plan.generate_per_minute),
+			refused_wait(v_account.id, v_plan));
 	end if;
 	problem := case
 		when not v_signed_in then 'unauthenticated'
@@ -211,6 +212,27 @@ end
 $$;
 grant execute on function shotai.admit_generation(uuid, uuid, text, text, text, integer, bigint, uuid[], text, text)
 	to shotai_web;
+
+-- The seconds until prompts are taken again from who had too many refused within an hour; 0: they are.
+create or replace function shotai.refused_wait(p_account bigint, p_plan shotai.plan) returns integer
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_hour timestamptz := clock_timestamp() - interval '1 hour';
+	v_since timestamptz;
+begin
+	select max(r.since) from (
+		(select g.moderated_at as since from generation g
+			where g.account = p_account and g.moderation in ('deny', 'flag') and g.moderated_at > v_hour
+			order by g.moderated_at desc offset p_plan.refused_per_hour - 1 limit 1)
+		union all
+		(select g.finished_at from generation g
+			where g.account = p_account and g.error_code = 'content_policy' and g.finished_at > v_hour
+			order by g.finished_at desc offset p_plan.provoked_per_hour - 1 limit 1)
+	) r into v_since;
+	return coalesce(ceil(extract(epoch from v_since - v_hour)), 0)::integer;
+end
+$$;
 
 -- What a model cannot do of a request, as the errors of invalid_request; null: nothing.
 create or replace function shotai.offer_errors(p_offer shotai.offer, p_prompt text, p_aspect_ratio text, p_count integer,

@@ -5,8 +5,18 @@
 select set_config('shotai.migrating_role', current_user, false);
 set role shotai_owner;
 
--- Writes one entry: assigns its number and the balance after it.
 create or replace function shotai.book(p_account bigint, p_kind text, p_amount bigint, p_cause text, p_generation uuid)
+returns uuid
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+begin
+	return book_order(p_account, p_kind, p_amount, p_cause, p_generation, null);
+end
+$$;
+
+-- Writes one entry: assigns its number and the balance after it.
+create or replace function shotai.book_order(p_account bigint, p_kind text, p_amount bigint, p_cause text, p_generation uuid,
+	p_order uuid)
 returns uuid
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
@@ -20,8 +30,8 @@ begin
 	where a.id = p_account
 	returning a.entry_no, a.balance into strict v_number, v_balance;
 
-	insert into credit_entry (id, account, number, kind, amount, balance_after, cause, generation)
-	values (v_entry, p_account, v_number, p_kind, p_amount, v_balance, p_cause, p_generation);
+	insert into credit_entry (id, account, number, kind, amount, balance_after, cause, generation, order_id)
+	values (v_entry, p_account, v_number, p_kind, p_amount, v_balance, p_cause, p_generation, p_order);
 	return v_entry;
 end
 $$;
@@ -75,8 +85,17 @@ $$;
 create or replace function shotai.charge(p_account bigint, p_amount bigint, p_generation uuid) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
+begin
+	perform take_credits(p_account, 'charge', p_amount, 'charge:' || p_generation, p_generation);
+end
+$$;
+
+create or replace function shotai.take_credits(p_account bigint, p_kind text, p_amount bigint, p_cause text, p_generation uuid)
+returns void
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
 declare
-	v_entry uuid := book(p_account, 'charge', -p_amount, 'charge:' || p_generation, p_generation);
+	v_entry uuid := book(p_account, p_kind, -p_amount, p_cause, p_generation);
 	v_taken bigint;
 begin
 	with lot as (

@@ -79,29 +79,47 @@ begin
 	from service_state() v
 	cross join queue_state() q
 	cross join upload_state() u
+	-- What is owed, by what it was given for: only some of it was paid.
+	cross join (
+		select count(*) as lots, coalesce(sum(l.remaining), 0) as credits,
+			coalesce(sum(l.remaining) filter (where l.source = 'welcome'), 0) as welcome,
+			coalesce(sum(l.remaining) filter (where l.source = 'subscription'), 0) as subscription,
+			coalesce(sum(l.remaining) filter (where l.source = 'top_up'), 0) as top_up,
+			coalesce(sum(l.remaining) filter (where l.source = 'adjustment'), 0) as adjustment,
+			coalesce(sum(l.remaining) filter (where l.expires_at <= clock_timestamp() + interval '30 days'), 0) as expiring
+		from credit_lot l
+		where l.open
+	) o
 	cross join lateral (values
 		(1, 'migration', v.version),
 		(2, 'policy', v.policy_version),
 		(3, 'accounts', (select count(*)::text from account a where a.status <> 'closed')),
 		(4, 'suspended', (select count(*)::text from account a where a.status = 'suspended')),
-		(5, 'credits_outstanding', (select coalesce(sum(a.balance), 0)::text from account a)),
-		(6, 'jobs_queued', q.queued::text),
-		(7, 'jobs_running', q.running::text),
-		(8, 'oldest_queued_seconds', q.oldest_seconds::text),
-		(9, 'leases_lost', (select count(*)::text from job j where not j.waiting and j.lease_until < clock_timestamp())),
-		(10, 'workers', (select count(*)::text from worker w where w.seen_at > clock_timestamp() - lease())),
-		(11, 'calls_uncertain_24h', (select count(*)::text from provider_call c
+		(5, 'lots_open', o.lots::text),
+		(6, 'credits_outstanding', o.credits::text),
+		(7, 'credits_welcome', o.welcome::text),
+		(8, 'credits_subscription', o.subscription::text),
+		(9, 'credits_top_up', o.top_up::text),
+		(10, 'credits_adjustment', o.adjustment::text),
+		(11, 'credits_expiring_30d', o.expiring::text),
+		(12, 'jobs_queued', q.queued::text),
+		(13, 'jobs_running', q.running::text),
+		(14, 'oldest_queued_seconds', q.oldest_seconds::text),
+		(15, 'leases_lost', (select count(*)::text from job j where not j.waiting and j.lease_until < clock_timestamp())),
+		(16, 'workers', (select count(*)::text from worker w where w.seen_at > clock_timestamp() - lease())),
+		(17, 'calls_uncertain_24h', (select count(*)::text from provider_call c
 			where c.state = 'uncertain' and c.created_at > clock_timestamp() - interval '24 hours')),
-		(12, 'auth_deletions_pending', (select count(*)::text from auth_deletion d)),
-		(13, 'uploads_live', u.live::text),
-		(14, 'uploads_overdue', u.overdue::text),
-		(15, 'upload_deletion_lag_seconds', round(u.lag::numeric, 1)::text),
-		(16, 'uploads_deleted_24h', u.deleted_24h::text),
-		(17, 'upload_worst_lag_seconds_24h', round(u.worst_lag_24h::numeric, 1)::text),
-		(18, 'share_reports_open', (select count(*)::text from share_report r where r.state = 'open')),
-		(19, 'picture_deletions_pending', (select count(*)::text from object_deletion d))
+		(18, 'auth_deletions_pending', (select count(*)::text from auth_deletion d)),
+		(19, 'uploads_live', u.live::text),
+		(20, 'uploads_overdue', u.overdue::text),
+		(21, 'upload_deletion_lag_seconds', round(u.lag::numeric, 1)::text),
+		(22, 'uploads_deleted_24h', u.deleted_24h::text),
+		(23, 'upload_worst_lag_seconds_24h', round(u.worst_lag_24h::numeric, 1)::text),
+		(24, 'share_reports_open', (select count(*)::text from share_report r where r.state = 'open')),
+		(25, 'picture_deletions_pending', (select count(*)::text from object_deletion d))
 	) s (place, name, value)
 	order by s.place;
+	return query select b.name, b.value from billing_status() b;
 end
 $$;
 grant execute on function shotai.operator_status() to shotai_operator;

@@ -58,7 +58,7 @@ $$;
 create or replace function shotai.claim_jobs(p_worker text, p_lim integer, p_timeout_seconds integer)
 returns table (generation_id uuid, attempt integer, first_claim boolean, adapter text, vendor_model text, model text,
 	options text, prompt text, aspect_ratio text, count integer, seed bigint, missing text, deadline_ms bigint,
-	uncertain_calls integer, repeats_left integer, upload_ids text)
+	uncertain_calls integer, repeats_left integer, upload_ids text, moderation text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -113,7 +113,7 @@ begin
 			- coalesce((extract(epoch from v_now - g.started_at) * 1000)::bigint, 0)),
 		(select count(*)::integer from provider_call p where p.generation = g.id and p.state = 'uncertain'),
 		1 - (select count(*)::integer from provider_call p where p.generation = g.id and p.repeat),
-		to_json(g.upload_ids)::text
+		to_json(g.upload_ids)::text, g.moderation
 	from claimed c
 	join generation g on g.id = c.generation
 	join model m on m.id = g.model
@@ -213,12 +213,31 @@ begin
 end
 $$;
 
+-- What moderation said of the prompt. A denial stays. p_prompt_hash: hex SHA-256.
+create or replace function shotai.record_moderation(p_generation_id uuid, p_attempt integer, p_decision text,
+	p_prompt_hash text)
+returns table (held boolean)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+begin
+	held := hold_job(p_generation_id, p_attempt) is not null;
+	if held then
+		update generation g
+		set moderation = p_decision, moderated_at = clock_timestamp(), prompt_hash = decode(p_prompt_hash, 'hex')
+		where g.id = p_generation_id and g.moderation is distinct from 'deny';
+	end if;
+	return next;
+end
+$$;
+grant execute on function shotai.record_moderation(uuid, integer, text, text) to shotai_worker;
+
 -- Before each POST, committed before it is sent. The first one makes a queued
--- generation running. call_id null: an earlier call for one of these images may
+-- generation running. call_id null: moderation did not allow the prompt
+-- (moderated is false then), or an earlier call for one of these images may
 -- have succeeded, and the one blind repeat was made.
 create or replace function shotai.start_call(p_generation_id uuid, p_attempt integer, p_first_index integer, p_n integer,
 	p_provider text)
-returns table (held boolean, call_id bigint)
+returns table (held boolean, call_id bigint, moderated boolean)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 declare
@@ -233,6 +252,12 @@ begin
 	if not exists (select from generation g where g.id = p_generation_id and p_n > 0
 		and p_first_index between 0 and g.count - p_n) then
 		raise exception 'a call for images that were not ordered' using errcode = 'invalid_parameter_value';
+	end if;
+	moderated := exists (
+		select from generation g where g.id = p_generation_id and g.moderation in ('allow', 'not_required'));
+	if not moderated then
+		return next;
+		return;
 	end if;
 
 	v_repeat := exists (

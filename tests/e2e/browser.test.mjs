@@ -75,8 +75,14 @@ for (const viewport of sizes) {
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     await shot("history");
 
-    await page.goto("/account");
+    await page.goto("/billing");
     await at("credit-entry").first().waitFor();
+    await at("buy").first().waitFor();
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await shot("billing");
+
+    await page.goto("/account");
+    await page.waitForFunction((left) => document.getElementById("amount").textContent.includes(left), balance);
     assert.ok((await page.locator("main").innerText()).includes(email));
     await shot("account");
     await at("sign-out").click();
@@ -87,6 +93,20 @@ for (const viewport of sizes) {
     await it.context.close();
   });
 }
+
+test("a dead link leads somewhere, in the language of the browser", async () => {
+  for (const [locale, word] of [["en-GB", "studio"], ["nl-NL", "archief"]]) {
+    const it = await open(sizes[1], locale);
+    assert.equal((await it.page.goto("/nothing/here")).status(), 404);
+    await it.page.locator("main", { hasText: word }).waitFor();
+    assert.ok(await it.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await it.page.locator("main a[href='/']").click();
+    await it.page.waitForURL("/");
+    // The browser itself notes the 404.
+    assert.deepEqual(it.complaints.filter((complaint) => !complaint.includes("404")), []);
+    await it.context.close();
+  }
+});
 
 test("whoever is too young sends nothing", async () => {
   const it = await open(sizes[1]), { page, at, complaints } = it;

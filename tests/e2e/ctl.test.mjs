@@ -1,5 +1,6 @@
 // The operator's program, on the running stack and on databases of its own.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { after, before, test } from "node:test";
 import { randomBytes, randomUUID } from "node:crypto";
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -7,7 +8,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
-import { ctl, env, execute, newUser, psql } from "./harness.mjs";
+import { ctl, env, execute, newUser, psql, waitFor } from "./harness.mjs";
 import { balanceOf, call } from "./contract.mjs";
 
 const source = fileURLToPath(new URL("../../", import.meta.url));
@@ -142,6 +143,26 @@ test("audit is silent about clean books and lists what is wrong with others", as
   assert.equal(away.status, 2);
 });
 
+test("audit takes the time that it needs, whatever the role's time limit is", async () => {
+  await superuser(`alter role shotai_operator in database ${database} set statement_timeout = '250ms'`);
+  const holder = spawn("psql", ["-X", "-q", urlAs("supabase_admin")], { stdio: ["pipe", "ignore", "inherit"] });
+  const closed = new Promise((resolve) => holder.on("close", resolve));
+  try {
+    holder.stdin.write("begin; lock table shotai.credit_lot in access exclusive mode;\n");
+    const lock = "from pg_locks where relation = 'shotai.credit_lot'::regclass and";
+    await waitFor(async () => (await superuser(`select count(*) ${lock} mode = 'AccessExclusiveLock' and granted`)) === "1", { what: "the lock" });
+    const audit = shotaictl(["audit"]);
+    await waitFor(async () => (await superuser(`select count(*) ${lock} not granted and waitstart < clock_timestamp() - interval '500 ms'`)) === "1", { what: "audit to wait" });
+    holder.stdin.write("commit;\n");
+    const { status, stderr } = await audit;
+    assert.equal(status, 0, stderr);
+  } finally {
+    holder.stdin.end();
+    await closed;
+    await superuser(`alter role shotai_operator in database ${database} reset statement_timeout`);
+  }
+});
+
 test("config prints every setting and no secret", async () => {
   const secrets = { SECRET_KEY: `s${randomBytes(24).toString("hex")}`, SUPABASE_SECRET_KEY: `k${randomBytes(12).toString("hex")}` };
   const { status, stdout } = await shotaictl(["config"], { ...secrets, SUPPORT_EMAIL: "help@example.org" });
@@ -181,7 +202,7 @@ test("grants that make no sense are refused", async () => {
     assert.match(stderr, /not_found/);
   }
   const until = (expires) => ctl("credits", "grant", user.id, "1", "--reason", "r", "--expires", expires);
-  for (const expires of ["tomorrowish", "2099-01-01", "2099-01-01T00:00:00", "2099-01-01T00:00:00Zulu", "2099-13-01T00:00:00Z"])
+  for (const expires of ["tomorrowish", "2099-01-01", "2099-01-01T00:00:00", "2099-01-01T00:00:00Zulu", "2099-13-01T00:00:00Z", "2099-02-30T00:00:00Z"])
     assert.equal((await until(expires)).status, 2, expires);
   const past = await until("2001-01-01T00:00:00+01:00");
   assert.equal(past.status, 1);
@@ -193,6 +214,9 @@ test("status counts accounts, lots and the queue of the running stack", async ()
   const { status, stdout } = await ctl("status");
   assert.equal(status, 0);
   for (const word of ["queue", "account", "credit"]) assert.match(stdout, new RegExp(word));
+  const number = (name) => Number(stdout.match(new RegExp(`^${name} +(\\d+)$`, "m"))[1]);
+  const sources = ["welcome", "subscription", "top_up", "adjustment"].map((source) => number(`credits_${source}`));
+  assert.equal(sources.reduce((sum, credits) => sum + credits), number("credits_outstanding"));
   assert.ok(!stdout.includes("@"));
 });
 

@@ -126,9 +126,9 @@ test("bytes that are no acceptable JSON object are refused", async () => {
     Buffer.concat([Buffer.from(`{"model":"${MODEL}","prompt":"`), Buffer.from([0xc3, 0x28]), Buffer.from('"}')]),
     Buffer.concat([Buffer.from(`{"model":"${MODEL}","prompt":"`), Buffer.from([0xed, 0xa0, 0x80]), Buffer.from('"}')]),
   ];
-  const before = await balanceOf(user);
-  for (const body of rows) await refused("invalid_request", user, "POST", "/api/generate", body, json);
-  assert.equal(await balanceOf(user), before);
+  const mine = await newUser();
+  for (const body of rows) await refused("invalid_request", mine, "POST", "/api/generate", body, json);
+  assert.equal(await balanceOf(mine), 50);
 });
 
 test("a prompt of 4000 characters is taken, whatever their width", async () => {

@@ -58,7 +58,7 @@ test("parameters that are not valid are refused by name", async () => {
     for (const [query, name] of rows) {
       if (target !== "/api/history" && name === "status") continue;
       const { errors } = await refused("invalid_request", user, "GET", `${target}?${query}`);
-      assert.equal(errors[0].pointer.replace(/^\//, ""), name, `${target}?${query}`);
+      assert.equal(errors[0].pointer, name, `${target}?${query}`);
       const dutch = await refused("invalid_request", user, "GET", `${target}?${query}`, undefined, { "Accept-Language": "nl" });
       assert.notEqual(dutch.errors[0].detail, errors[0].detail, `no Dutch for: ${errors[0].detail}`);
     }

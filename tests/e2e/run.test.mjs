@@ -3,10 +3,12 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { request as send } from "node:http";
+import { request as sendSecure } from "node:https";
 import { createServer, connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
+import { fileURLToPath } from "node:url";
 
 import {
   api, env, execute, finished, kill, newUser, pids, psql, readSettings, request, restart, run, waitFor,
@@ -61,6 +63,7 @@ function assertProblem(answer, status, code) {
   assert.equal(answer.json.status, status);
   assert.equal(answer.json.code, code);
   assert.equal(answer.json.type, `urn:shotai:problem:${code}`);
+  assert.ok(answer.json.detail.length > 3);
   assert.match(answer.json.request_id, uuid);
   assert.equal(answer.headers.get("x-request-id"), answer.json.request_id);
 }
@@ -142,6 +145,9 @@ test("a dead link shows people a page and programs a problem", async () => {
   assertProblem(await request("GET", "/nothing"), 404, "not_found");
   const page = await request("GET", "/nothing", { headers: { Accept: "text/html,*/*;q=0.8" } });
   assert.equal(page.status, 404);
+  assert.match(page.headers.get("content-type"), /^text\/html/);
+  assert.match(page.text, /<h1/);
+  assertGuarded(page);
 });
 
 test("nginx refuses by itself in the same shape as the programs", async () => {
@@ -165,15 +171,21 @@ test("nginx refuses by itself in the same shape as the programs", async () => {
   }
 });
 
-test("nginx's titles are those of the programs, in both languages", async () => {
+test("nginx's titles and details are those of the programs, in both languages", async () => {
   const list = readFileSync(new URL("lib/base/problem.h", source), "utf8");
   const [, english, dutch] = list.match(/X\(NOT_FOUND, 404, "not_found", "([^"]+)", "([^"]+)"\)/);
   const title = async (language) => (await request("GET", "/api/nothing", { headers: { "Accept-Language": language } })).json.title;
   assert.equal(await title("en"), english);
   assert.equal(await title("nl-NL,en;q=0.5"), dutch);
   const maps = readFileSync(path.join(env.home, "nginx", "problem-maps.conf"), "utf8");
-  for (const [, code, language, text] of maps.matchAll(/^\t(\w+)\/(en|nl) "([^"]+)";$/gm)) {
-    const row = list.match(new RegExp(`"${code}",\\s*"([^"]+)",[\\s\\\\]*"([^"]+)"`));
+  const rows = (name) => [...maps.matchAll(new RegExp(`\\$problem_${name} \\{([^}]+)`, "g"))][0][1].matchAll(/^\t(\w+)\/(en|nl) "([^"]+)";$/gm);
+  const texts = list.replace(/"[\s\\]*"/g, ""); // long ones are broken over two lines
+  for (const [, code, language, text] of rows("title")) {
+    const row = texts.match(new RegExp(`"${code}",\\s*"([^"]+)",[\\s\\\\]*"([^"]+)"`));
+    assert.equal(text, row[language === "en" ? 1 : 2], code);
+  }
+  for (const [, code, language, text] of rows("detail")) {
+    const row = texts.match(new RegExp(`X\\(${code.toUpperCase()},[\\s\\\\]*"([^"]+)",[\\s\\\\]*"([^"]+)"\\)`));
     assert.equal(text, row[language === "en" ? 1 : 2], code);
   }
 });
@@ -190,6 +202,28 @@ test("a program that is away is a 502 with Retry-After, and only that", async ()
     renameSync(`${socket}.away`, socket);
   }
   assertProblem(await request("GET", "/api/history"), 401, "unauthenticated");
+});
+
+test("a database that does not answer is a 503 with Retry-After, and the log says which route it was", async () => {
+  const { parent } = pids("postgres");
+  await request("GET", "/api/models");
+  const backends = await psql("select pid from pg_stat_activity where usename = 'shotai_web'");
+  process.kill(parent, "SIGSTOP");
+  try {
+    for (const { pid } of backends) process.kill(Number(pid), "SIGTERM");
+    const answer = await waitFor(async () => {
+      const now = await request("GET", "/api/models?told=nobody");
+      return now.status !== 200 && now;
+    }, { what: "the connections to be gone" });
+    assertProblem(answer, 503, "database_unavailable");
+    assert.match(answer.headers.get("retry-after"), /^[1-9]\d*$/);
+    const log = readFileSync(path.join(env.home, "log", "generate.log"), "utf8");
+    const line = log.split("\n").find((text) => text.includes(`answered request=${answer.json.request_id}`));
+    assert.match(line, / warn generate answered request=\S+ method=GET route=\/api\/models status=503 code=database_unavailable ms=\d+$/);
+  } finally {
+    process.kill(parent, "SIGCONT");
+  }
+  await waitFor(async () => (await request("GET", "/api/models")).status === 200, { what: "the database to be back" });
 });
 
 test("an address that asks too much waits, others and the stand-in for models do not", async () => {
@@ -290,6 +324,51 @@ test("no address that a proxy or a caller names is kept", async () => {
     assert.ok(!readFileSync(path.join(env.home, "log", name), "utf8").includes(told), name);
   const [{ kept }] = await psql("select count(*) as kept from auth.sessions where ip is not null or user_agent is not null");
   assert.equal(kept, "0");
+});
+
+test("in production nginx speaks TLS, knows no stand-in and tells health to loopback only", async () => {
+  const folder = scratch(), [tls, plain, health] = await Promise.all([freePort(), freePort(), freePort()]);
+  const key = path.join(folder, "key.pem"), certificate = path.join(folder, "certificate.pem");
+  await execute("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=shotai.example", "-keyout", key, "-out", certificate]);
+  const settings = {
+    PATH: process.env.PATH, PUBLIC_URL: "https://shotai.example", SUPABASE_URL: "https://project.supabase.example", STORAGE: env.STORAGE,
+    NGINX_LISTEN: `127.0.0.2:${tls}`, NGINX_REDIRECT_LISTEN: `127.0.0.2:${plain}`, NGINX_HEALTH_LISTEN: `127.0.0.1:${health}`,
+    NGINX_CERTIFICATE: certificate, NGINX_CERTIFICATE_KEY: key, NGINX_SOCKETS: path.join(env.home, "sockets"), TRUSTED_PROXIES: "192.0.2.0/24,198.51.100.7",
+  };
+  const prefix = path.join(folder, "nginx");
+  const rendered = await execute(fileURLToPath(new URL("nginx/render", source)), [prefix], { env: settings });
+  assert.equal(rendered.status, 0, rendered.stderr);
+  const nginx = spawn("nginx", ["-p", prefix, "-c", path.join(prefix, "nginx.conf"), "-e", "stderr"], { env: settings, stdio: "inherit" });
+  try {
+    const secure = (target) =>
+      new Promise((resolve, reject) => {
+        const outgoing = sendSecure(`https://127.0.0.2:${tls}${target}`, { rejectUnauthorized: false, agent: false }, (answer) => resolve(answer.resume()));
+        outgoing.on("error", reject).end();
+      });
+    const page = await waitFor(() => secure("/"), { what: "TLS to be spoken" });
+    assert.equal(page.statusCode, 200);
+    assert.match(page.headers["strict-transport-security"], /^max-age=\d{8}/);
+    assert.ok(page.headers["content-security-policy"].includes("connect-src 'self' https://project.supabase.example;"));
+    assert.equal((await secure("/api/models")).statusCode, 200);
+    for (const target of ["/healthz/history", "/auth/v1/health", "/sandbox/openai/v1/models"]) assert.equal((await secure(target)).statusCode, 404, target);
+    const redirect = await request("GET", `http://127.0.0.2:${plain}/history?limit=1`);
+    assert.deepEqual([redirect.status, redirect.headers.get("location")], [308, "https://shotai.example/history?limit=1"]);
+    assert.equal((await request("GET", `http://127.0.0.1:${health}/healthz/history`)).status, 200);
+    assertProblem(await request("GET", `http://127.0.0.1:${health}/api/models`), 404, "not_found");
+  } finally {
+    const closed = new Promise((resolve) => nginx.on("close", resolve));
+    nginx.kill("SIGTERM");
+    await closed;
+  }
+});
+
+test("what nginx's configuration cannot take is refused by its name", async () => {
+  const settings = { PATH: process.env.PATH, PUBLIC_URL: "https://shotai.example", SUPABASE_URL: "https://project.supabase.example", STORAGE: env.STORAGE };
+  for (const [name, value] of [["TRUSTED_PROXIES", "192.0.2.1;x"], ["TRUSTED_PROXIES", "proxy.example"], ["NGINX_RATE", "many"], ["NGINX_BURST", "0"], ["STORAGE", 'file:/a"b'], ["SUPABASE_URL", ""]]) {
+    const { status, stderr } = await execute(fileURLToPath(new URL("nginx/render", source)), [path.join(scratch(), "nginx")], { env: { ...settings, [name]: value } });
+    assert.notEqual(status, 0, `${name}=${value}`);
+    assert.match(stderr.trim(), new RegExp(`^[^\\n]*${name}[^\\n]*$`));
+  }
 });
 
 // ---- other homes

@@ -1,6 +1,7 @@
 -- Each invariant is broken in turn, and found.
 begin;
 \ir fixture.psql
+\ir creem.psql
 select no_plan();
 select no_outage();
 
@@ -16,6 +17,14 @@ select held from shotai.finish_generation(:'partial', 1, 'provider_error', null)
 select held from shotai.finish_generation(:'done', 1, null, null);
 select signed_up('welcome');
 select problem from shotai.confirm_age(md5('welcome')::uuid, md5('welcome')::uuid, true, 'welcome@example.nl', hash('welcome'));
+select person('carl'), person('dora');
+update shotai.account set receipts = true where id = account('carl');
+select checkout('carl', 'top-up-500') as bought, checkout('carl', 'monthly') as subscribed \gset
+select send(bought('e1', :'bought', 'ord_1', 'tran_1')), send(refunded('e2', 'ref_1', 'tran_1', 400, 1452)),
+	send(subscribed('e3', :'subscribed', 'sub_1')), send(told('e4', 'subscription.paid', 'sub_1', 'tran_2')), send(told('e5', 'subscription.paid', 'sub_x', 'tran_x')),
+	send(disputed('e6', 'disp_1', 'tran_2', 2299)), send(told('e7', 'subscription.expired', 'sub_1', 'tran_2'));
+select id as top_up from shotai.payment where transaction = 'tran_1' \gset
+select id as period from shotai.payment where transaction = 'tran_2' \gset
 select is(audit(), null, 'whole books give no row');
 select ok((select count(*) from shotai.credit_entry) >= 10 and (select count(distinct kind) from shotai.credit_entry) >= 4, 'and there are books to audit');
 
@@ -28,6 +37,8 @@ begin
 	alter table shotai.entry_lot disable trigger all;
 	alter table shotai.image disable trigger all;
 	alter table shotai.job disable trigger all;
+	alter table shotai.payment disable trigger all;
+	alter table shotai.credit_lot disable trigger all;
 	for c in select conrelid::regclass as relation, conname from pg_constraint where connamespace = 'shotai'::regnamespace and contype = 'c' loop
 		execute format('alter table %s drop constraint %I', c.relation, c.conname);
 	end loop;
@@ -81,7 +92,44 @@ insert into fixture.damage values
 	('job_in_account_of_generation', format('update shotai.job set account = %s where generation = %L', account('bert'), :'queued')),
 	('unfinished_is_counted', format('update shotai.account set unfinished = unfinished - 1 where id = %s', account('anna'))),
 	('welcome_grant_is_recorded', 'delete from shotai.welcome_grant'),
-	('change_numbers_of_account', 'update shotai.account set change_no = 0');
+	('change_numbers_of_account', 'update shotai.account set change_no = 0'),
+	('revoked_within_target', format('update shotai.credit_lot set revoke_target = 1 where payment = %L', :'period')),
+	('payment_is_granted_exactly', format('update shotai.payment set entitlement = entitlement + 1 where id = %L', :'top_up')),
+	('payment_is_granted_exactly', format('update shotai.credit_lot set payment = null where payment = %L', :'top_up')),
+	('payment_is_granted_exactly', format('update shotai.credit_lot set revoke_target = 0 where payment = %L', :'top_up')),
+	('payment_is_granted_exactly', format('delete from shotai.credit_entry where order_id = %L and kind = ''grant''', :'top_up')),
+	('payment_entitlement_is_derived', format('update shotai.payment set paid_cents = paid_cents * 2 where id = %L', :'top_up')),
+	('payment_entitlement_is_derived', 'delete from shotai.payment_refund'),
+	('payment_entitlement_is_derived', 'update shotai.dispute set state = ''won'''),
+	('payment_entitlement_is_derived', 'update shotai.payment set units = 2, credits = 2 * credits'),
+	('payment_is_one_row', 'insert into shotai.payment (account, kind, confirmed_by, product, price, units, credits, subscription, paid_at, period_start)
+		select account, kind, confirmed_by, product, price, units, 0, subscription, paid_at, period_start from shotai.payment where transaction = ''tran_2'''),
+	('paid_lot_has_payment', format('update shotai.credit_lot set payment = null where payment = %L', :'period')),
+	('lot_in_account_of_payment', format('update shotai.payment set account = %s where id = %L', account('dora'), :'top_up')),
+	('lot_in_account_of_payment', format('update shotai.credit_lot set source = ''welcome'' where payment = %L', :'top_up')),
+	('entry_of_payment_moves_its_lot', format('update shotai.credit_entry set order_id = %L where order_id = %L', :'top_up', :'period')),
+	('entry_of_payment_moves_its_lot', format('update shotai.credit_entry set order_id = %L where kind = ''charge''', :'top_up')),
+	('top_up_does_not_expire', format('update shotai.credit_lot set expires_at = now() where payment = %L', :'top_up')),
+	('payment_within_what_was_paid', format('update shotai.payment set refunded_cents = 1453 where id = %L', :'top_up')),
+	('payment_in_account_of_subscription', format('update shotai.subscription set account = %s', account('dora'))),
+	('payment_in_account_of_checkout', format('update shotai.checkout set account = %s', account('dora'))),
+	('payment_in_account_of_checkout', 'update shotai.checkout set state = ''open'''),
+	('event_is_applied', format('delete from shotai.payment where id = %L', :'top_up')),
+	('event_is_applied', format('update shotai.payment set confirmed_by = null where id = %L', :'period')),
+	('event_is_applied', 'delete from shotai.payment_refund'),
+	('event_is_applied', 'delete from shotai.dispute'),
+	('event_is_applied', 'delete from shotai.creem_link where kind = ''checkout'''),
+	('event_is_applied', 'update shotai.creem_event set subject = null where id = ''e7'''),
+	('event_is_applied', format('update shotai.creem_event set account = %s where id = ''e7''', account('dora'))),
+	('event_is_handled', 'update shotai.creem_event set state = ''received'' where id = ''e5'''),
+	('parked_event_waits', format('insert into shotai.creem_link (kind, id, account) values (''subscription'', ''sub_x'', %s)', account('dora'))),
+	('applied_event_forgot_person', 'update shotai.creem_event set raw = ''{"object":{"order":{"metadata":{}}}}'' where id = ''e1'''),
+	('applied_event_forgot_person', 'update shotai.creem_event set raw = ''{"object":{"items":[{"customer":"a"}]}}'' where id = ''e1'''),
+	('disputed_account_is_suspended', format('update shotai.account set status = ''active'' where id = %s', account('carl'))),
+	('disputed_account_is_suspended', format('update shotai.account set disputed = false, status = ''active'' where id = %s', account('carl'))),
+	('disputed_account_is_suspended', format('update shotai.account set disputed = true, status = ''suspended'' where id = %s', account('dora'))),
+	('mail_in_account_of_payment', format('update shotai.mail_outbox set account = %s', account('dora'))),
+	('refused_prompt_reached_nobody', format('update shotai.generation set moderation = ''deny'' where id = %L', :'done'));
 select ok(check_name = any (found(statement)), check_name || ': ' || statement) from fixture.damage;
 select is(audit(), null, 'and the damage was undone');
 select set_eq($$ select distinct m[1] from regexp_matches(pg_get_functiondef('shotai.audit()'::regprocedure), 'select ''(\w+)'',', 'g') m $$,

@@ -150,14 +150,20 @@ account_rows(size_t rows)
 {
 	static const char *const cells[] = {"6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "ada@example.org", "62", "nl", "f",
 	    "t", "t", "2026-01-01", NULL, "250", "100", "60", "active", "f", "welcome", "12",
-	    "2026-02-01T00:00:00.000Z", "6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "ada@example.org", "62", "nl", "f", "t",
-	    "t", "2026-01-01", NULL, "250", "100", "60", "active", "f", "top_up", "50", NULL};
+	    "2026-02-01T00:00:00.000Z", "sub_3pV6", "monthly", "scheduled_cancel", "2026-03-01T00:00:00.000Z",
+	    "2026-04-01T00:00:00.000Z", "t", "f", "2026-03-02T00:00:00.000Z", "6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21",
+	    "ada@example.org", "62", "nl", "f", "t", "t", "2026-01-01", NULL, "250", "100", "60", "active", "f",
+	    "top_up", "50", NULL, "sub_3pV6", "monthly", "scheduled_cancel", "2026-03-01T00:00:00.000Z",
+	    "2026-04-01T00:00:00.000Z", "t", "f", "2026-03-02T00:00:00.000Z"};
 	static const char *const empty[] = {"6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "", "0", "en", "f", "f", "f",
-	    "2026-01-01", "2026-01-01", "250", "100", "60", "active", "f", NULL, NULL, NULL};
+	    "2026-01-01", "2026-01-01", "250", "100", "60", "active", "f", NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+	    NULL, NULL, NULL, NULL};
 	static struct db_result result = {
 	    .columns = {"user_id", "email", "balance", "locale", "receipts", "announcements", "age_confirmed",
 		"policy_version", "policy_acknowledged", "unfinished_max", "generate_burst", "generate_per_minute",
-		"status", "erased", "lot_source", "lot_remaining", "lot_expires_at"}};
+		"status", "erased", "lot_source", "lot_remaining", "lot_expires_at", "sub_id", "sub_product_id",
+		"sub_status", "sub_current_period_start", "sub_current_period_end", "sub_cancel_at_period_end",
+		"sub_lapsed", "sub_updated_at"}};
 	result.rows = rows;
 	result.cells = rows == 1 ? empty : cells;
 	return &result;
@@ -174,7 +180,11 @@ an_account_is_written(void **state)
 	assert_string_equal(fixture.json.data,
 	    "{\"user_id\":\"6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21\",\"email\":\"ada@example.org\",\"balance\":62,"
 	    "\"credit_lots\":[{\"source\":\"welcome\",\"remaining\":12,\"expires_at\":\"2026-02-01T00:00:00.000Z\"},"
-	    "{\"source\":\"top_up\",\"remaining\":50,\"expires_at\":null}],\"subscription\":null,\"locale\":\"nl\","
+	    "{\"source\":\"top_up\",\"remaining\":50,\"expires_at\":null}],\"subscription\":{\"id\":\"sub_3pV6\","
+	    "\"product_id\":\"monthly\",\"status\":\"scheduled_cancel\","
+	    "\"current_period_start\":\"2026-03-01T00:00:00.000Z\",\"current_period_end\":\"2026-04-01T00:00:00.000Z\","
+	    "\"cancel_at_period_end\":true,\"lapsed\":false,\"updated_at\":\"2026-03-02T00:00:00.000Z\"},\"locale\":"
+	    "\"nl\","
 	    "\"notifications\":{\"receipts\":false,\"announcements\":true},\"age_confirmed\":true,"
 	    "\"policy\":{\"version\":\"2026-01-01\",\"acknowledged\":null},"
 	    "\"limits\":{\"unfinished_max\":250,\"generate_burst\":100,\"generate_per_minute\":60},"
@@ -195,7 +205,7 @@ an_account_without_lots_is_written(void **state)
 	assert_int_equal(account_confirm_age(&fixture.call, true, &gone), PROBLEM_NONE);
 	assert_false(gone);
 	assert_string_equal(fake_db.parameters[2], "true");
-	assert_non_null(strstr(fixture.json.data, "\"credit_lots\":[],"));
+	assert_non_null(strstr(fixture.json.data, "\"credit_lots\":[],\"subscription\":null,"));
 	assert_non_null(strstr(fixture.json.data, "\"acknowledged\":\"2026-01-01\""));
 	arena_free(fixture.arena);
 }
@@ -210,8 +220,11 @@ refusals_pass_through(void **state)
 	fake_db.problem = PROBLEM_ACCOUNT_SUSPENDED;
 	fake_db.refusal = (struct db_refusal){.retry_after = 7};
 	assert_int_equal(account_get(&fixture.call), PROBLEM_ACCOUNT_SUSPENDED);
-	assert_int_equal(account_update(&fixture.call, "nl"), PROBLEM_ACCOUNT_SUSPENDED);
+	assert_int_equal(account_update(&fixture.call, &(struct account_change){.locale = "nl", .receipts = "true"}),
+	    PROBLEM_ACCOUNT_SUSPENDED);
 	assert_string_equal(fake_db.parameters[2], "nl");
+	assert_string_equal(fake_db.parameters[3], "true");
+	assert_null(fake_db.parameters[4]);
 	assert_int_equal(account_confirm_age(&fixture.call, true, &gone), PROBLEM_ACCOUNT_SUSPENDED);
 	assert_int_equal(credits_list(&fixture.call, 20, NULL), PROBLEM_ACCOUNT_SUSPENDED);
 	assert_int_equal(fixture.refusal.retry_after, 7);

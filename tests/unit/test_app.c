@@ -218,6 +218,7 @@ static const struct {
     {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "HTTP_ACCEPT_LANGUAGE=de, nl;q=0.8, en;q=0.7"), NULL, 404, "",
 	"Niet gevonden"},
     {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "HTTP_ACCEPT_LANGUAGE=nl;q=0.1,en"), NULL, 404, "", "Not found"},
+    {CGI("REQUEST_METHOD=GET", "REQUEST_URI=/x", "HTTP_ACCEPT_LANGUAGE=nl;q=0"), NULL, 404, "", "Not found"},
 };
 
 static void

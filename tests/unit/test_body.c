@@ -360,10 +360,28 @@ duplicates_are_found_fast(void **state)
 	assert_true(processor_seconds() - start < 20);
 }
 
+static void
+values_are_printed_again(void **state)
+{
+	(void)state;
+	static const char json[] = "{ \"id\" : \"tran_1\", \"at\": 1772355602000, \"paid\": -22.61, \"none\": null,"
+				   " \"list\": [true, \"\\u00e9\\n\\\"\", {}] }";
+	AUTO_ARENA arena = arena_new();
+	AUTO_BODY_TREE tree = body_tree_parse(json, strlen(json));
+	const struct body_value *root = body_root(tree);
+	assert_string_equal(body_print(arena, root),
+	    "{\"id\":\"tran_1\",\"at\":1772355602000,\"paid\":-22.61,\"none\":null,"
+	    "\"list\":[true,\"\xc3\xa9\\n\\\"\",{}]}");
+	assert_string_equal(body_print(arena, body_member(root, "at")), "1772355602000");
+	assert_null(body_print(arena, body_member(root, "none")));
+	assert_null(body_print(arena, body_member(root, "absent")));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(values_are_printed_again),
 	    cmocka_unit_test(fills_the_struct),
 	    cmocka_unit_test(absent_members_keep_their_values),
 	    cmocka_unit_test(faults_are_named),

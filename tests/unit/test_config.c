@@ -77,8 +77,8 @@ static const struct row rows[] = {
     {"SECRET_KEY", SECRET " " SECRET, NULL},
     {"SECRET_KEY", SECRET "\n", NULL},
     {"PROCESSES", "0", "0"},
-    {"PROCESSES", "256", "256"},
-    {"PROCESSES", "257", NULL},
+    {"PROCESSES", "64", "64"},
+    {"PROCESSES", "65", NULL},
     {"PROCESSES", "-1", NULL},
     {"PROCESSES", " 1", NULL},
     {"PROCESSES", "+1", NULL},
@@ -126,9 +126,64 @@ static const struct row rows[] = {
     {"LOG_LEVEL", "error", "error"},
     {"LOG_LEVEL", "ERROR", NULL},
     {"LOG_LEVEL", "trace", NULL},
+    {"CREEM_API_URL", "", "https://api.creem.io"},
+    {"CREEM_API_URL", "http://127.0.0.1:8080/sandbox/creem", "http://127.0.0.1:8080/sandbox/creem"},
+    {"CREEM_API_URL", "http://api.creem.io", NULL},
+    {"MODERATION", "off", "off"},
+    {"MODERATION", "", "off"},
+    {"MODERATION", "on", NULL},
+    {"MODERATION", "creem", NULL},
+    {"MODERATION_FLAG", "", "deny"},
+    {"MODERATION_FLAG", "allow", "allow"},
+    {"MODERATION_FLAG", "Allow", NULL},
     {"OPENAI_API_KEY", "sk-made-up", "sk-made-up"},
     {"OPENAI_API_KEY", "sk\nX-Forged: 1", NULL},
+    {"OPENAI_API_KEY", "sk made up", NULL},
+    {"SUPABASE_ANON_KEY", "sb_publishable_x\t", NULL},
+    {"SUPABASE_SECRET_KEY", "sb_secret_\xc3\xa9", NULL},
+    {"SUPABASE_JWT_SECRET", SECRET, SECRET},
+    {"SUPABASE_JWT_SECRET", "0123456789abcdef0123456789abcde", NULL},
+    {"SUPABASE_JWT_SECRET", SECRET "\n", NULL},
+    {"TRUSTED_PROXIES", "192.0.2.1", "192.0.2.1"},
+    {"TRUSTED_PROXIES", "10.0.0.0/8,2001:db8::/32,::1", "10.0.0.0/8,2001:db8::/32,::1"},
+    {"TRUSTED_PROXIES", "proxy.example", NULL},
+    {"TRUSTED_PROXIES", "192.0.2.1;", NULL},
+    {"TRUSTED_PROXIES", "192.0.2.1,", NULL},
+    {"TRUSTED_PROXIES", "192.0.2.1, 192.0.2.2", NULL},
+    {"TRUSTED_PROXIES", "192.0.2.0/33", NULL},
+    {"TRUSTED_PROXIES", "2001:db8::/129", NULL},
+    {"TRUSTED_PROXIES", "192.0.2.0/", NULL},
+    {"TRUSTED_PROXIES", "192.0.2.0/8/8", NULL},
     {"SUPPORT_EMAIL", "", "support@shotai.example"},
+    {"SUPPORT_EMAIL", "help@shotai.example", "help@shotai.example"},
+    {"SUPPORT_EMAIL", "help", NULL},
+    {"SUPPORT_EMAIL", "@shotai.example", NULL},
+    {"SUPPORT_EMAIL", "help@", NULL},
+    {"SUPPORT_EMAIL", "a@b@c", NULL},
+    {"SUPPORT_EMAIL", "Help <help@shotai.example>", NULL},
+    {"SMTP_URL", "smtps://mail.shotai.example", "smtps://mail.shotai.example"},
+    {"SMTP_URL", "smtp://user%40x:p%2Fw@mail.shotai.example:587", "smtp://user%40x:p%2Fw@mail.shotai.example:587"},
+    {"SMTP_URL", "smtp://127.0.0.1:25", "smtp://127.0.0.1:25"},
+    {"SMTP_URL", "smtps://user@[2001:db8::1]:465", "smtps://user@[2001:db8::1]:465"},
+    {"SMTP_URL", "mail.shotai.example", NULL},
+    {"SMTP_URL", "https://mail.shotai.example", NULL},
+    {"SMTP_URL", "smtps://mail.shotai.example/", NULL},
+    {"SMTP_URL", "smtps://mail.shotai.example?x", NULL},
+    {"SMTP_URL", "smtps://", NULL},
+    {"SMTP_URL", "smtps://@mail.shotai.example", NULL},
+    {"SMTP_URL", "smtps://:secret@mail.shotai.example", NULL},
+    {"SMTP_URL", "smtps://a:b:c@mail.shotai.example", NULL},
+    {"SMTP_URL", "smtps://a:b@c@mail.shotai.example", NULL},
+    {"SMTP_URL", "smtps://user:pass;AUTH=NONE@mail.shotai.example", NULL},
+    {"SMTP_URL", "smtps://us\ner@mail.shotai.example", NULL},
+    {"MAIL_DIRECTORY", "/srv/mail", "/srv/mail"},
+    {"MAIL_DIRECTORY", "mail", NULL},
+    {"MAIL_DIRECTORY", "/", NULL},
+    {"MAIL_FROM", "ShotAI <mail@shotai.example>", "ShotAI <mail@shotai.example>"},
+    {"MAIL_FROM", "mail@shotai.example", "mail@shotai.example"},
+    {"MAIL_FROM", "ShotAI <mail@shotai.example>\r\nBcc: x@y", NULL},
+    {"MAIL_FROM", "ShotAI", NULL},
+    {"MAIL_FROM", "Shot\"AI <mail@shotai.example>", NULL},
 };
 
 static enum config_name
@@ -205,6 +260,46 @@ settings_agree(void **state)
 	char error[256] = "";
 	assert_null(config_load(error, sizeof error));
 	assert_string_equal(error, "STORAGE_LINKS must be proxy unless STORAGE is r2");
+}
+
+/* Who screens prompts with this key and this setting; expected NULL: nobody may start so. */
+static void
+moderation(void **state)
+{
+	static const struct {
+		const char *key, *value, *expected;
+	} cases[] = {
+	    {"", "", "off"},
+	    {"", "off", "off"},
+	    {"", "creem", NULL},
+	    {"creem_test_made_up", "", "creem"},
+	    {"creem_test_made_up", "off", "off"},
+	    {"creem_test_made_up", "creem", "creem"},
+	    {"creem_made_up", "", "creem"},
+	    {"creem_made_up", "creem", "creem"},
+	    {"creem_made_up", "off", NULL},
+	    {"made_up", "off", NULL},
+	    {"CREEM_TEST_made_up", "off", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < LEN(cases); i++) {
+		char error[256] = "";
+
+		setenv("CREEM_API_KEY", cases[i].key, 1);
+		setenv("MODERATION", cases[i].value, 1);
+		struct config *config = config_load(error, sizeof error);
+		assert_int_equal(config == NULL, cases[i].expected == NULL);
+		if (config == NULL) {
+			assert_int_equal(strncmp(error, "MODERATION ", 11), 0);
+			assert_null(strstr(error, "made_up"));
+			continue;
+		}
+		assert_string_equal(config_text(config, CONFIG_MODERATION), cases[i].expected);
+		assert_int_equal(config_integer(config, CONFIG_MODERATION), strcmp(cases[i].expected, "creem") == 0);
+		config_free(config);
+	}
+	clear_settings();
 }
 
 static void
@@ -340,6 +435,7 @@ main(void)
 	    cmocka_unit_test_setup(settings_agree, setup),
 	    cmocka_unit_test_setup(defaults_are_valid, setup),
 	    cmocka_unit_test_setup(levels, setup),
+	    cmocka_unit_test_setup(moderation, setup),
 	    cmocka_unit_test_setup(secrets_are_masked, setup),
 	    cmocka_unit_test_setup(missing_settings_stop, setup),
 	    cmocka_unit_test(every_integer_has_a_range),

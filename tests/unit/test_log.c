@@ -121,6 +121,18 @@ request_is_named(void **state)
 }
 
 static void
+generation_is_named(void **state)
+{
+	(void)state;
+	log_generation("5b2e");
+	log_event(LOG_INFO, "e", "k", "v", NULL);
+	assert_string_equal(written(), " info tester e generation=5b2e k=v\n");
+	log_generation(NULL);
+	log_event(LOG_INFO, "e", NULL);
+	assert_string_equal(written(), " info tester e\n");
+}
+
+static void
 levels(void **state)
 {
 	(void)state;
@@ -158,6 +170,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(time_is_rfc3339, capture, release),
 	    cmocka_unit_test_setup_teardown(values_cannot_forge, capture, release),
 	    cmocka_unit_test_setup_teardown(request_is_named, capture, release),
+	    cmocka_unit_test_setup_teardown(generation_is_named, capture, release),
 	    cmocka_unit_test_setup_teardown(levels, capture, release),
 	    cmocka_unit_test_setup_teardown(long_lines_are_cut, capture, release),
 	};

@@ -24,6 +24,21 @@ codes_are_unique_and_lead_back(void **state)
 }
 
 static void
+every_problem_has_a_detail(void **state)
+{
+	(void)state;
+	for (enum problem problem = PROBLEM_NONE + 1; problem < PROBLEM__COUNT; problem++) {
+		const char *english = problem_detail(problem, LANGUAGE_EN),
+			   *dutch = problem_detail(problem, LANGUAGE_NL);
+
+		assert_true(strlen(english) > 3 && strlen(dutch) > 3);
+		assert_string_not_equal(english, dutch);
+	}
+	assert_string_equal(problem_detail(PROBLEM_RATE_LIMITED, LANGUAGE_EN), "Wait as long as Retry-After says.");
+	assert_string_equal(problem_detail(PROBLEM_RATE_LIMITED, LANGUAGE_NL), "Wacht zo lang als Retry-After zegt.");
+}
+
+static void
 known_rows(void **state)
 {
 	static const struct {
@@ -59,6 +74,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(codes_are_unique_and_lead_back),
+	    cmocka_unit_test(every_problem_has_a_detail),
 	    cmocka_unit_test(known_rows),
 	    cmocka_unit_test(unknown_codes_are_internal),
 	};

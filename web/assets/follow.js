@@ -13,7 +13,7 @@ export const isFinal = (generation) => !['queued', 'running'].includes(generatio
 
 const jitter = (ms) => ms * (0.85 + Math.random() * 0.3);
 
-function whenVisible(signal) {
+export function whenVisible(signal) {
   if (document.visibilityState === 'visible') return Promise.resolve();
   return new Promise((resolve, reject) => {
     document.addEventListener('visibilitychange', () => resolve(), { once: true, signal });

@@ -30,6 +30,11 @@ export const number = (n) => numbers.format(n);
 /** A change of a balance always shows its sign. */
 export const signed = (n) => `${n < 0 ? '\u2212' : '+'}${number(Math.abs(n))}`;
 
+/** An amount in cents; a price of one credit has more digits than a bill. */
+export const money = (cents, currency, digits = 2) => new Intl.NumberFormat(region, {
+  style: 'currency', currency: currency ?? 'EUR', minimumFractionDigits: 2, maximumFractionDigits: digits,
+}).format(cents / 100);
+
 const tenths = new Intl.NumberFormat(region, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 export const seconds = (s) => (s < 100 ? `${tenths.format(s)}\u00a0s` : `${number(Math.round(s))}\u00a0s`);
 
@@ -41,10 +46,15 @@ const formats = {
   date: new Intl.DateTimeFormat(region, { day: 'numeric', month: 'short', year: 'numeric' }),
   day: new Intl.DateTimeFormat(region, { weekday: 'long', day: 'numeric', month: 'long' }),
   dayOfYear: new Intl.DateTimeFormat(region, { weekday: 'long', day: 'numeric', month: 'long', year: 'numeric' }),
+  month: new Intl.DateTimeFormat(region, { month: 'long', year: 'numeric' }),
+  dayTime: new Intl.DateTimeFormat(region, { day: 'numeric', month: 'short', hour: '2-digit', minute: '2-digit' }),
   moment: new Intl.DateTimeFormat(region, { day: 'numeric', month: 'short', year: 'numeric', hour: '2-digit', minute: '2-digit' }),
 };
 export const time = (iso) => formats.time.format(new Date(iso));
 export const date = (iso) => formats.date.format(new Date(iso));
+export const dateRange = (from, to) => formats.date.formatRange(new Date(from), new Date(to));
+export const month = (iso) => formats.month.format(new Date(iso));
+export const dayTime = (iso) => formats.dayTime.format(new Date(iso));
 export const moment = (iso) => formats.moment.format(new Date(iso));
 
 /** The local calendar day, as a key to group by. */

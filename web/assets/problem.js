@@ -10,7 +10,7 @@ const special = {
   rate_limited: ({ retryAfter }) => (retryAfter ? t('problem.rate_limited', { seconds: waitingTime(retryAfter) }) : t('problem.rate_limitedSoon')),
   unavailable: ({ retryAfter }) => retryAfter && t('problem.unavailableIn', { seconds: waitingTime(retryAfter) }),
   // The server says which member was wrong in the language we asked for; nothing here could say it better.
-  invalid_request: ({ extras, detail }) => [t('problem.invalid_request'), extras.errors?.[0]?.detail ?? detail].filter(Boolean).join(' '),
+  invalid_request: ({ extras }) => [t('problem.invalid_request'), extras.errors?.[0]?.detail].filter(Boolean).join(' '),
 };
 
 export function problemText(error) {

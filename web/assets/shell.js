@@ -32,18 +32,23 @@ export async function refreshAccount() {
   return data;
 }
 
+/** An amount of credits whose number stands out. */
+export function writeCredits(node, n) {
+  const [amount, ...unit] = credits(n).split(' ');
+  node.replaceChildren(element('b', {}, amount), ` ${unit.join(' ')}`);
+}
+
 function showBalance() {
   const pill = byId('balance');
   if (!pill || !account) return;
-  const [amount, ...unit] = credits(account.balance).split(' ');
-  pill.replaceChildren(element('b', {}, amount), ` ${unit.join(' ')}`);
+  writeCredits(pill, account.balance);
   pill.setAttribute('aria-label', t('nav.balance', { credits: credits(account.balance) }));
 }
 
 /** The address to come back to after signing in; only pages of our own are taken. */
 export function nextPage(fallback = '/') {
   const next = new URLSearchParams(location.search).get('next');
-  return next && /^\/(history|account)?(#[\w/-]*)?$/.test(next) ? next : fallback;
+  return next && /^\/(history|billing|account)?(#[\w/-]*)?$/.test(next) ? next : fallback;
 }
 
 export const toSignIn = (next = '/') => location.assign(next === '/' ? '/sign-in' : `/sign-in?next=${encodeURIComponent(next)}`);

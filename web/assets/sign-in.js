@@ -5,7 +5,7 @@ import { recover, signIn, signUp, isSignedIn } from './auth.js';
 import { byId, say } from './dom.js';
 import { readDraft } from './draft.js';
 import { api } from './api.js';
-import { language, t } from './language.js';
+import { language, rememberLanguage, t } from './language.js';
 import { watchPasswordButtons, passwordProblem } from './password.js';
 import { problemText } from './problem.js';
 import { confirmAge, nextPage, startShell } from './shell.js';
@@ -77,6 +77,7 @@ async function join(form) {
   const { password } = form.elements;
   const wrong = passwordProblem(password.value);
   if (wrong) return void complain(form, password, wrong);
+  rememberLanguage(language); // a new account says 'en' until it is told otherwise
   if (!await signUp(email, password.value)) return inform('sign.confirmSent', email);
   await passOn();
   location.replace(nextPage());

@@ -7,8 +7,8 @@ import { byId, element, say, wantsStillness } from './dom.js';
 import { createFrame, createRoll, outcomeText } from './film.js';
 import { follow, isFinal } from './follow.js';
 import { count, credits, t, time, waitingTime } from './language.js';
+import { postOnce } from './once.js';
 import { problemText } from './problem.js';
-import { shoot } from './shoot.js';
 import { onAccount, refreshAccount, setBalance, startShell, toSignIn } from './shell.js';
 
 const EARLIER = 8;
@@ -22,7 +22,7 @@ async function onShoot(request) {
   if (!isSignedIn()) return toSignIn();
   desk.setBusy(true);
   try {
-    const { balance, ...generation } = await shoot(request, (wait) => desk.say(t('studio.retrying', { seconds: waitingTime(wait) })));
+    const { balance, ...generation } = await postOnce('/api/generate', request, (wait) => desk.say(t('common.retrying', { seconds: waitingTime(wait) })));
     desk.say('');
     setBalance(balance);
     announce(count('studio.started', generation.count, { credits: credits(generation.credits_charged) }));
