@@ -20,7 +20,7 @@ begin
 	if p_cursor is not null
 		and p_cursor !~ '^[0-9]{1,16}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
 		problem := 'invalid_request';
-		extras := '{"errors":[{"pointer":"/cursor","detail":"is not one that a list gave"}]}';
+		extras := '{"errors":[{"pointer":"cursor","detail":"is not one that a list gave"}]}';
 		return next;
 		return;
 	elsif p_cursor is not null then

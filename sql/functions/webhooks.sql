@@ -258,7 +258,7 @@ declare
 begin
 	if p_cursor is not null and p_cursor !~ '^[0-9]{1,17}\..+$' then
 		problem := 'invalid_request';
-		extras := '{"errors":[{"pointer":"/cursor","detail":"is not one that a list gave"}]}';
+		extras := '{"errors":[{"pointer":"cursor","detail":"is not one that a list gave"}]}';
 		return next;
 		return;
 	elsif p_cursor is not null then

@@ -229,7 +229,7 @@ test("a database that does not answer is a 503 with Retry-After, and the log say
 test("an address that asks too much waits, others and the stand-in for models do not", async () => {
   const file = path.join(env.home, "shotai.env"), before = readFileSync(file, "utf8");
   const narrow = { NGINX_RATE: 1, NGINX_BURST: 3, NGINX_SIGN_IN_RATE: 1, NGINX_SIGN_IN_BURST: 1 };
-  writeFileSync(file, before.replace(/^(NGINX_\w+)=.*$/gm, (line, name) => `${name}=${narrow[name]}`));
+  writeFileSync(file, before.replace(/^(NGINX_\w+)=.*$/gm, (line, name) => (name in narrow ? `${name}=${narrow[name]}` : line)));
   try {
     await restart("nginx");
     const answers = await Promise.all(Array.from({ length: 12 }, () => request("GET", "/api/models")));

@@ -292,5 +292,5 @@ test("no log and no answer of a program holds a key or a signature", async () =>
     const text = readFileSync(path.join(folder, name), "utf8");
     for (const secret of secrets) assert.ok(!text.includes(secret), `${name}: ${secret}`);
   }
-  assert.match(readFileSync(path.join(folder, "worker.log"), "utf8"), /storage_failed action=put status=503/);
+  assert.match(readFileSync(path.join(folder, "worker.log"), "utf8"), /storage_failed generation=\S+ action=put status=503/);
 });
