@@ -195,7 +195,7 @@ test("a program that is away is a 502 with Retry-After, and only that", async ()
 test("an address that asks too much waits, others and the stand-in for models do not", async () => {
   const file = path.join(env.home, "shotai.env"), before = readFileSync(file, "utf8");
   const narrow = { NGINX_RATE: 1, NGINX_BURST: 3, NGINX_SIGN_IN_RATE: 1, NGINX_SIGN_IN_BURST: 1 };
-  writeFileSync(file, before.replace(/^(NGINX_\w+)=.*$/gm, (line, name) => `${name}=${narrow[name]}`));
+  writeFileSync(file, before.replace(/^(NGINX_\w+)=.*$/gm, (line, name) => (name in narrow ? `${name}=${narrow[name]}` : line)));
   try {
     await restart("nginx");
     const answers = await Promise.all(Array.from({ length: 12 }, () => request("GET", "/api/models")));
@@ -211,6 +211,24 @@ test("an address that asks too much waits, others and the stand-in for models do
     await restart("nginx");
   }
   assert.equal((await request("GET", "/api/models")).status, 200);
+});
+
+test("reports on shared pictures are few from one address, looking is not", async () => {
+  const file = path.join(env.home, "shotai.env"), before = readFileSync(file, "utf8");
+  writeFileSync(file, before.replace(/^(NGINX_REPORT_(RATE|BURST))=.*$/gm, (line, name, what) => `${name}=${what === "RATE" ? 6 : 2}`));
+  const share = `/s/${"A".repeat(22)}`;
+  const statuses = (method, target, options) => Promise.all(Array.from({ length: 10 }, async () => (await request(method, target, options)).status));
+  try {
+    await restart("nginx");
+    const reported = await statuses("POST", `${share}/report`, { body: { reason: "x" } });
+    assert.deepEqual(reported.toSorted(), [404, 404, 404, ...Array(7).fill(429)]);
+    assert.deepEqual(await statuses("GET", share), Array(10).fill(404));
+    assert.deepEqual(await statuses("GET", `${share}/image`), Array(10).fill(404));
+  } finally {
+    writeFileSync(file, before);
+    await restart("nginx");
+  }
+  assert.equal((await request("POST", `${share}/report`, { body: { reason: "x" } })).status, 404);
 });
 
 test("restarting programs under load loses no request", { timeout: 240_000 }, async (t) => {
