@@ -126,7 +126,7 @@ test("the programs' routes are the described paths", () => {
 });
 
 test("nginx sends every route to its program, and nothing else", () => {
-  const locations = [...source("nginx/routes.conf").matchAll(/location (= )?(\S+) { fastcgi_pass unix:@SOCKETS@\/([\w-]+)\.sock;[^}]*}/g)]
+  const locations = [...`${source("nginx/routes.conf")}${source("nginx/health.conf")}`.matchAll(/location (= )?(\S+) {[^}]*?\bfastcgi_pass unix:@SOCKETS@\/([\w-]+)\.sock;[^}]*}/g)]
     .map(([, exact, prefix, program]) => ({ exact: Boolean(exact), prefix, program }));
   assert.ok(locations.length >= PROGRAMS.length);
   const programOf = (target) =>

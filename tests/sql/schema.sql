@@ -84,7 +84,7 @@ select is((
 create table fixture.permitted (role text, function text);
 insert into fixture.permitted
 select 'shotai_' || p.role, unnest(p.functions) from (values
-	('web', '{service_state,list_models,admit_generation,get_generation,cancel_generation,list_generations,get_account,update_account,confirm_age,list_credit_entries,authorize_file,create_share,list_shares,delete_share,open_share,report_share,set_favourite,delete_generations,admit_upload,confirm_upload,abandon_upload,remove_upload,finish_removal}'::text[]),
+	('web', '{service_state,list_models,admit_generation,get_generation,cancel_generation,list_generations,get_account,update_account,confirm_age,list_credit_entries,authorize_file,create_share,list_shares,delete_share,open_share,report_share,set_favourite,delete_generations,admit_upload,confirm_upload,abandon_upload,remove_upload,finish_removal,metrics}'::text[]),
 	('webhook', '{service_state}'),
 	('worker', '{service_state,claim_jobs,renew_leases,start_call,record_call,settle_image,finish_generation,release_job,unnamed_objects,claim_auth_deletions,finish_auth_deletion,sweep,queue_state,claim_object_deletions,finish_object_deletions,claim_due_uploads,release_uploads,bury_uploads,unowned_uploads,prune_uploads,job_references}'),
 	('operator', '{service_state,audit,grant_credits,operator_status,find_account,operator_shares,decide_share}')
