@@ -8,6 +8,7 @@
 #include "base/digest.h"
 #include "base/log.h"
 #include "base/multipart.h"
+#include "feature/metrics.h"
 #include "feature/upload.h"
 #include "service/app.h"
 #include "service/image.h"
@@ -218,6 +219,14 @@ discard(struct app *app, struct request *request, struct response *response)
 	return PROBLEM_NONE;
 }
 
+/* Here, since how punctual deletion is matters most of all that it tells. */
+static enum problem
+measure(struct app *app, struct request *request, struct response *response)
+{
+	response->content_type = METRICS_TYPE;
+	return metrics_write(app->db, request->arena, &response->body);
+}
+
 static const struct route routes[] = {
     {.method = "POST",
 	.path = "/api/uploads",
@@ -226,6 +235,7 @@ static const struct route routes[] = {
 	.body_max = BODY_MAX,
 	.run = receive},
     {.method = "DELETE", .path = "/api/uploads/{id}", .auth = AUTH_SPEND, .run = discard},
+    {.method = "GET", .path = "/metrics", .auth = AUTH_NONE, .run = measure},
 };
 
 static const enum config_name needs[] = {

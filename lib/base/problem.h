@@ -81,6 +81,8 @@
 	    "Een anonieme gebruiker kan niets uitgeven; voeg een e-mailadres aan dit account toe.")                    \
 	X(CLIENT_NOT_ALLOWED, "The token was given to another application; sign in here instead.",                     \
 	    "Het token is aan een andere toepassing gegeven; log hier zelf in.")                                       \
+	X(SHARING_REFUSED, "It was taken off the air and cannot be shared again; support can tell you why.",           \
+	    "Hij is offline gehaald en kan niet opnieuw worden gedeeld; de helpdesk kan zeggen waarom.")               \
 	X(NOT_FOUND, "There is nothing at this address, or it is not yours.",                                          \
 	    "Op dit adres is niets, of het is niet van jou.")                                                          \
 	X(METHOD_NOT_ALLOWED, "The header Allow lists the methods of this address.",                                   \

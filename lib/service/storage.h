@@ -52,7 +52,8 @@ void storage_free(struct storage *storage);
 /*
  * Up to 1000 objects under prefix ("": all) after the key `after` (NULL: from
  * the start), in order of their keys. What an interrupted storage_put left
- * behind is never listed, and removed here once it is an hour old.
+ * behind (nothing, but on file systems without nameless files) is never listed,
+ * and removed here once it is ten minutes old.
  */
 [[nodiscard]] enum problem storage_list(struct storage *storage, struct arena *arena, const char *prefix,
     const char *after, struct storage_object **ret_objects, size_t *ret_count);

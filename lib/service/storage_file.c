@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,7 +17,7 @@
 #include "service/storage.h"
 
 #define TEMPORARY ".tmp-"
-#define TEMPORARY_AGE 3600
+#define TEMPORARY_AGE 600
 #define LIST_MAX 1000
 /* How often a put makes a folder again that deletes keep taking away. */
 #define PUT_TRIES 100
@@ -123,13 +124,28 @@ write_synced(int fd, const uint8_t *bytes, size_t len)
 	return fsync(fd) == 0;
 }
 
-/* 0, or the errno of what failed. ENOENT: a delete took the folder away in between. */
+/* A file without a name, which goes with its process; -1 with EOPNOTSUPP where the file system has none. */
 static int
-put_once(const struct storage_file *file, const char *key, const void *bytes, size_t len)
+nameless_open(int folder)
 {
-	AUTO_FD folder = folder_open(file, key, true);
-	if (folder < 0)
-		return errno;
+	int fd = openat(folder, ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0640);
+	if (fd < 0 && (errno == EISDIR || errno == EINVAL))
+		errno = EOPNOTSUPP;
+	return fd;
+}
+
+static int
+nameless_link(int object, int folder, const char *name)
+{
+	char path[32];
+	snprintf(path, sizeof path, "/proc/self/fd/%d", object);
+	return linkat(AT_FDCWD, path, folder, name, AT_SYMLINK_FOLLOW);
+}
+
+/* The same with a name of its own, which stays behind when the process is killed. 0 or an errno. */
+static int
+put_named(int folder, const char *key, const void *bytes, size_t len)
+{
 	uint8_t random[8];
 	char temporary[sizeof TEMPORARY + 2 * sizeof random] = TEMPORARY;
 	digest_random(random, sizeof random);
@@ -142,6 +158,24 @@ put_once(const struct storage_file *file, const char *key, const void *bytes, si
 		failed = errno;
 	if (unlinkat(folder, temporary, 0) < 0 && failed == 0)
 		failed = errno;
+	return failed;
+}
+
+/*
+ * Gives the key's name to object or, where there is none, to the bytes. 0 or an
+ * errno; ENOENT: a delete took the folder away in between.
+ */
+static int
+put_once(const struct storage_file *file, const char *key, int object, const void *bytes, size_t len)
+{
+	AUTO_FD folder = folder_open(file, key, true);
+	int failed = 0;
+	if (folder < 0)
+		return errno;
+	if (object < 0)
+		failed = put_named(folder, key, bytes, len);
+	else if (nameless_link(object, folder, base_name(key)) < 0)
+		failed = errno;
 	if (failed == 0 && fsync(folder) < 0)
 		failed = errno;
 	return failed;
@@ -150,9 +184,12 @@ put_once(const struct storage_file *file, const char *key, const void *bytes, si
 enum problem
 storage_file_put(struct storage_file *file, const char *key, const void *bytes, size_t len)
 {
+	AUTO_FD object = nameless_open(file->folder);
+	if ((object < 0 && errno != EOPNOTSUPP) || (object >= 0 && !write_synced(object, bytes, len)))
+		return unavailable("put", errno);
 	int failed = ENOENT;
 	for (int i = 0; i < PUT_TRIES && failed == ENOENT; i++)
-		failed = put_once(file, key, bytes, len);
+		failed = put_once(file, key, object, bytes, len);
 	if (failed == EEXIST) {
 		log_event(LOG_ERROR, "storage_key_taken", NULL);
 		return PROBLEM_INTERNAL;

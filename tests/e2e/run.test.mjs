@@ -247,6 +247,24 @@ test("an address that asks too much waits, others and the stand-in for models do
   assert.equal((await request("GET", "/api/models")).status, 200);
 });
 
+test("reports on shared pictures are few from one address, looking is not", async () => {
+  const file = path.join(env.home, "shotai.env"), before = readFileSync(file, "utf8");
+  writeFileSync(file, before.replace(/^(NGINX_REPORT_(RATE|BURST))=.*$/gm, (line, name, what) => `${name}=${what === "RATE" ? 6 : 2}`));
+  const share = `/s/${"A".repeat(22)}`;
+  const statuses = (method, target, options) => Promise.all(Array.from({ length: 10 }, async () => (await request(method, target, options)).status));
+  try {
+    await restart("nginx");
+    const reported = await statuses("POST", `${share}/report`, { body: { reason: "x" } });
+    assert.deepEqual(reported.toSorted(), [404, 404, 404, ...Array(7).fill(429)]);
+    assert.deepEqual(await statuses("GET", share), Array(10).fill(404));
+    assert.deepEqual(await statuses("GET", `${share}/image`), Array(10).fill(404));
+  } finally {
+    writeFileSync(file, before);
+    await restart("nginx");
+  }
+  assert.equal((await request("POST", `${share}/report`, { body: { reason: "x" } })).status, 404);
+});
+
 test("restarting programs under load loses no request", { timeout: 240_000 }, async (t) => {
   const headers = { Authorization: `Bearer ${(await newUser()).token}` };
   const cases = [["history", "/api/history", 20], ["generate", "/api/models", 5], ["account", "/api/account", 5],

@@ -308,3 +308,12 @@ test("nothing of a picture is left in nginx's folder", async () => {
   const { stdout } = await execute("find", [path.join(env.home, "nginx", "body"), "-type", "f"]);
   assert.equal(stdout, "");
 });
+
+test("metrics tell the queue and how punctual deletion is", async () => {
+  const answer = await call(null, "GET", "/metrics");
+  assert.equal(answer.status, 200);
+  assert.match(answer.headers.get("content-type"), /^text\/plain; version=0\.0\.4/);
+  for (const name of ["jobs_queued", "jobs_running", "workers", "uploads_live", "uploads_overdue", "upload_deletion_lag_seconds", "uploads_deleted_24h"])
+    assert.match(answer.text, new RegExp(`^# TYPE shotai_${name} gauge\\nshotai_${name} [0-9.e-]+$`, "m"), name);
+  assert.doesNotMatch(answer.text, /@|uploads\/|[0-9a-f]{8}-[0-9a-f]{4}/);
+});

@@ -54,6 +54,13 @@ end $$;
 select matches(plan($$ select g.id from shotai.generation g
 	where (to_tsvector('simple'::regconfig, g.prompt) || array_to_tsvector(array[' ' || g.account])) @@ ''' 1'' & ''red'':*'::tsquery $$), 'generation_words', 'the index serves it');
 
+set local enable_hashjoin = off;
+set local enable_mergejoin = off;
+select matches(plan('select r.* from unnest(array[gen_random_uuid()]) n (id) join shotai.generation_row r on r.id = n.id'), 'Index Cond: \(id = n.id\)',
+	'a page reads its own rows only');
+reset enable_hashjoin;
+reset enable_mergejoin;
+
 -- Filters
 select is(found(null, null, 'gpt-image-2'), 'thr', 'by model');
 select is(found('red', null, 'gpt-image-2'), null, 'with words');

@@ -169,6 +169,8 @@ select is((select deleted from shotai.bury_uploads(array[:'old', :'older']::uuid
 select ok(live = 1 and overdue = 0 and lag = 0 and deleted_24h = 3 and worst_lag_24h between 20 and 25, 'the state after') from shotai.upload_state();
 select results_eq($$ select name, value from shotai.operator_status() where name in ('uploads_live', 'uploads_overdue', 'uploads_deleted_24h') $$,
 	$$ values ('uploads_live', '1'), ('uploads_overdue', '0'), ('uploads_deleted_24h', '3') $$, 'operators see it');
+select results_eq($$ select name, value from shotai.metrics() where name in ('uploads_live', 'uploads_deleted_24h', 'jobs_running') $$,
+	$$ values ('jobs_running', 2::double precision), ('uploads_live', 1), ('uploads_deleted_24h', 3) $$, 'and what monitors it');
 
 -- The sweep of objects
 select bag_eq(format($$ select * from shotai.unowned_uploads(array[%L, %L, 'uploads/1/2', 'gen/x'], '{}') $$, :'k4', :'k1'),

@@ -249,7 +249,7 @@ a_page_holds_a_thousand(void **state)
 }
 
 static void
-leftovers_are_hidden_and_swept_after_an_hour(void **state)
+leftovers_are_hidden_and_swept_after_a_while(void **state)
 {
 	const struct place *place = *state;
 	AUTO_ARENA arena = arena_new();
@@ -482,7 +482,7 @@ main(void)
 	    T(a_link_in_the_tree_is_not_followed),
 	    T(the_list_is_in_order_and_pages),
 	    T(a_page_holds_a_thousand),
-	    T(leftovers_are_hidden_and_swept_after_an_hour),
+	    T(leftovers_are_hidden_and_swept_after_a_while),
 	    T(empty_folders_go_and_full_ones_stay),
 	    T(puts_and_deletes_in_one_folder_do_not_disturb_each_other),
 	    T(a_reader_sees_all_or_nothing),

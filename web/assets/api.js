@@ -2,6 +2,7 @@
 
 import { accessToken, forgetSession, AuthError } from './auth.js';
 import { language } from './language.js';
+import { transfer } from './transfer.js';
 
 const TIMEOUT_MS = 20000;
 
@@ -44,12 +45,13 @@ async function tokenOrNull(rejected) {
   }
 }
 
-async function send(method, path, token, { body, headers = {}, signal }) {
+async function send(method, path, token, { body, headers = {}, signal, onProgress }) {
   const sent = { Accept: 'application/json', 'Accept-Language': language, ...headers };
-  if (body !== undefined) sent['Content-Type'] = 'application/json';
+  if (body !== undefined) sent['Content-Type'] = body instanceof Blob ? body.type : 'application/json';
   if (token) sent.Authorization = `Bearer ${token}`;
   const limit = AbortSignal.timeout(TIMEOUT_MS);
   try {
+    if (onProgress) return await transfer(path, { method, headers: sent, body, signal, onProgress });
     return await fetch(path, {
       method, headers: sent, cache: 'no-store', signal: signal ? AbortSignal.any([signal, limit]) : limit,
       body: body === undefined ? undefined : typeof body === 'string' ? body : JSON.stringify(body),
@@ -61,7 +63,8 @@ async function send(method, path, token, { body, headers = {}, signal }) {
 }
 
 /**
- * One request. `open` routes carry no token. Returns {status, data, etag}; a 304 counts as an answer, with data null.
+ * One request. `open` routes carry no token. Returns {status, data, etag, date}; a 304 counts as an answer, with data
+ * null. A Blob goes out as it is, with onProgress(0 to 1) told how much of it has left.
  * A token the server refuses is refreshed once: after that, the person has to sign in again.
  */
 export async function api(method, path, { open = false, ...options } = {}) {
@@ -80,7 +83,8 @@ export async function api(method, path, { open = false, ...options } = {}) {
   if (response.status === 304) return { status: 304, data: null, etag: response.headers.get('etag') };
   if (!response.ok) throw await toProblem(response);
   const data = response.status === 204 ? null : await response.json().catch(() => null);
-  return { status: response.status, data, etag: response.headers.get('etag') };
+  const date = Date.parse(response.headers.get('date') ?? '') || null;
+  return { status: response.status, data, etag: response.headers.get('etag'), date };
 }
 
 let models = null;

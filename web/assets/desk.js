@@ -4,11 +4,12 @@ import { listModels } from './api.js';
 import { byId, element, say } from './dom.js';
 import { readDraft, writeDraft } from './draft.js';
 import { count, credits, number, t } from './language.js';
+import { createReference } from './reference.js';
 
 const FALLBACK_RATIO = '1:1';
 
-/** onShoot({model, prompt, aspect_ratio, count}) is called when the form is sent and complete. */
-export function createDesk({ signedIn, onShoot }) {
+/** onShoot({model, prompt, aspect_ratio, count, upload_id}) is called when the form is sent and complete. */
+export function createDesk({ signedIn, onShoot, onSignIn }) {
   const form = byId('desk');
   const prompt = byId('prompt');
   const button = byId('shoot');
@@ -26,6 +27,7 @@ export function createDesk({ signedIn, onShoot }) {
   function request() {
     const body = { model: model().id, prompt: prompt.value.trim(), count: shots() };
     if (chosen('ratio')) body.aspect_ratio = chosen('ratio');
+    if (reference.id()) body.upload_id = reference.id();
     return body;
   }
 
@@ -43,6 +45,7 @@ export function createDesk({ signedIn, onShoot }) {
 
   function showChoices(wanted) {
     const current = model();
+    reference.setModel(current);
     const ratios = current?.aspect_ratios ?? [];
     byId('ratios').replaceChildren(...ratios.map(ratioChoice));
     byId('ratio-field').hidden = ratios.length === 0;
@@ -75,6 +78,8 @@ export function createDesk({ signedIn, onShoot }) {
     showChoices(draft);
   }
 
+  const reference = createReference({ signedIn, onSignIn, onChange: () => showPrice() });
+
   form.addEventListener('change', (event) => {
     if (event.target.name === 'model') showChoices({ aspect_ratio: chosen('ratio'), count: shots() });
     showPrice();
@@ -92,6 +97,7 @@ export function createDesk({ signedIn, onShoot }) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     if (busy || !model()) return;
+    if (reference.busy()) return void say(message, t('reference.wait'));
     if (!prompt.value.trim()) {
       say(message, t('studio.promptMissing'));
       prompt.setAttribute('aria-invalid', 'true');
@@ -109,6 +115,7 @@ export function createDesk({ signedIn, onShoot }) {
     setBalance(next) { balance = next; showPrice(); },
     setBusy(next) { busy = next; showPrice(); },
     say: (text) => say(message, text),
+    forgetReference: (text) => reference.forget(text),
   };
 }
 

@@ -15,7 +15,7 @@ const EARLIER = 8;
 
 const announce = (text) => { byId('announcer').textContent = text; };
 
-const desk = createDesk({ signedIn: isSignedIn(), onShoot });
+const desk = createDesk({ signedIn: isSignedIn(), onShoot, onSignIn: () => toSignIn() });
 onAccount((account) => desk.setBalance(account.balance));
 
 async function onShoot(request) {
@@ -38,6 +38,7 @@ async function explain(error) {
   desk.say(problemText(error));
   if (!(error instanceof Problem)) throw error;
   if (error.code === 'insufficient_credits') setBalance(error.extras.balance);
+  if (error.code === 'upload_expired' || error.code === 'upload_unknown') desk.forgetReference(problemText(error));
   if (error.code === 'age_confirmation_required') location.reload();
   if (error.code === 'unauthenticated') toSignIn();
 }
