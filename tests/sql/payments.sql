@@ -149,6 +149,17 @@ select cursor, id as newest from shotai.list_orders(md5('carl')::uuid, 2, null) 
 select results_eq(format($$ select more, transaction_id from shotai.list_orders(md5('carl')::uuid, 2, %L) $$, :'cursor'), $$ values (false, 'tran_c2'), (false, 'tran_c1') $$, 'page by page');
 select is(problem, 'invalid_request', 'by cursors of ours') from shotai.list_orders(md5('carl')::uuid, 2, 'x');
 
+-- An invoice a few seconds before the last one ends
+select person('nina'), person('olga');
+select checkout('nina', 'monthly') as n, checkout('olga', 'monthly') as o \gset
+select send(subscribed('n1', :'n', 'sub_n')), send(subscribed('o1', :'o', 'sub_o'));
+select send(told('n2', 'subscription.paid', 'sub_n', 'tran_n1')), send(told('o2', 'subscription.paid', 'sub_o', 'tran_o1'));
+select send(told('n3', 'subscription.paid', 'sub_n', 'tran_n2', 29.9999)), send(told('o3', 'subscription.paid', 'sub_o', 'tran_o2', 29.9999, 365, 'prod_sandbox_yearly', 1, 19000));
+select is(entitled('nina'), '1000 1000', 'of the same plan renews it');
+select is(entitled('olga'), '1000 11000', 'of another changes it');
+select send(told('n4', 'subscription.paid', 'sub_n', 'tran_n3', 40));
+select is(entitled('nina'), '1000 1000 0', 'and of the same in the middle of a period brings nothing twice');
+
 -- What is no order, and sums that say nothing
 select person('lars'), person('mia');
 select checkout('lars', 'monthly') as plan, checkout('lars', 'top-up-500') as c, checkout('mia', 'top-up-500') as m \gset
