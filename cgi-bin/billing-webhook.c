@@ -8,6 +8,11 @@
 #define EVENT_MAX (256u << 10)
 #define QUIET_SECONDS 60
 
+static const char *const unsigned_detail[LANGUAGE__COUNT] = {
+    [LANGUAGE_EN] = "The header creem-signature is missing, or does not fit this body.",
+    [LANGUAGE_NL] = "De header creem-signature ontbreekt, of past niet bij deze inhoud.",
+};
+
 /* Of this process: since strangers may knock as often as they like, not each of them is worth a line. */
 static struct door {
 	time_t quiet_until;
@@ -33,6 +38,7 @@ receive(struct app *app, struct request *request, struct response *response)
 	const char *outcome = NULL;
 	if (!creem_verify_signature(secret, request->body, request->body_len, signature)) {
 		log_stranger(app->context, secret);
+		response->detail = unsigned_detail[request->language];
 		return PROBLEM_UNAUTHENTICATED;
 	}
 	enum problem problem = billing_receive(app->db, request->arena, request->body, request->body_len, &outcome);

@@ -21,6 +21,7 @@ credits_list(struct call *call, int64_t limit, const char *cursor)
 		text_json_open(call->json, NULL, '{');
 		text_json_string(call->json, "id", db_text(rows, row, "id"));
 		text_json_string(call->json, "kind", db_text(rows, row, "kind"));
+		text_json_string(call->json, "source", db_text(rows, row, "source"));
 		text_json_int(call->json, "amount", db_integer(rows, row, "amount"));
 		text_json_int(call->json, "balance_after", db_integer(rows, row, "balance_after"));
 		text_json_string(call->json, "generation_id", db_text(rows, row, "generation_id"));

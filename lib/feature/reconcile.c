@@ -170,10 +170,12 @@ keep(struct run *run, int64_t at_ms, const char *id, const char *json)
 	run->paid[run->paid_count++] = (struct paid){at_ms, id, json};
 }
 
-/* Keeps the transactions of a page; false once one is from before since_ms. */
+/* Keeps the transactions of a page that are not from before since_ms; false when those of the next page must be: Creem
+ * does not say in which order they come. */
 static bool
 keep_page(struct run *run, const struct creem_page *page, const char *product, int64_t since_ms)
 {
+	int64_t first_ms = INT64_MAX, last_ms = INT64_MAX;
 	for (size_t i = 0; i < page->count; i++) {
 		AUTO_BODY_TREE tree = body_tree_parse(page->items[i], strlen(page->items[i]));
 		const char *id = body_string(body_member(body_root(tree), "id"));
@@ -182,11 +184,14 @@ keep_page(struct run *run, const struct creem_page *page, const char *product, i
 			continue;
 		if (!body_integer(body_member(body_root(tree), "created_at"), &at_ms))
 			at_ms = INT64_MAX;
+		last_ms = at_ms;
+		if (first_ms == INT64_MAX)
+			first_ms = at_ms;
 		if (at_ms < since_ms)
-			return false;
+			continue;
 		keep(run, at_ms, arena_strdup(run->arena, id), with_product(run->arena, page->items[i], product));
 	}
-	return true;
+	return last_ms >= since_ms || first_ms <= last_ms;
 }
 
 static enum problem

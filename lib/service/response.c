@@ -81,7 +81,8 @@ response_problem(struct response *response, const struct request *request, enum 
 	text_json_string(body, "type", arena_printf(response->arena, "urn:shotai:problem:%s", kind->code));
 	text_json_string(body, "title", kind->title[request->language]);
 	text_json_int(body, "status", kind->status);
-	text_json_string(body, "detail", problem_detail(problem, request->language));
+	text_json_string(
+	    body, "detail", response->detail != NULL ? response->detail : problem_detail(problem, request->language));
 	text_json_string(body, "code", kind->code);
 	text_json_string(body, "request_id", request->id);
 	if (response->errors != NULL)

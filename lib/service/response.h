@@ -31,6 +31,7 @@ struct response {
 	/* of a problem */
 	enum problem problem;
 	struct db_refusal refusal; /* named extras and Retry-After */
+	const char *detail;        /* what it means here, in the request's language; NULL: what it always means */
 	const char *errors;        /* members of invalid_request's `errors` */
 };
 

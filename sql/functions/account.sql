@@ -312,7 +312,7 @@ grant execute on function shotai.confirm_age(uuid, uuid, boolean, text, text, te
 
 create or replace function shotai.list_credit_entries(p_user_id uuid, p_lim integer, p_cursor text)
 returns table (problem text, retry_after integer, extras text, cursor text, more boolean,
-	id uuid, kind text, amount bigint, balance_after bigint, generation_id uuid, order_id uuid, created_at text)
+	id uuid, kind text, source text, amount bigint, balance_after bigint, generation_id uuid, order_id uuid, created_at text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -338,8 +338,12 @@ begin
 
 	return query
 	select null::text, null::integer, null::text, e.number::text, v_last > 1,
-		e.id, e.kind, e.amount, e.balance_after, e.generation, e.order_id, rfc3339(e.created_at)
+		e.id, e.kind, case e.kind when 'grant' then g.source end, e.amount, e.balance_after, e.generation, e.order_id,
+		rfc3339(e.created_at)
 	from credit_entry e
+	left join lateral ( -- a grant goes into one lot
+		select l.source from entry_lot x join credit_lot l on l.id = x.lot where e.kind = 'grant' and x.entry = e.id limit 1
+	) g on true
 	where e.account = v_account and e.number < v_before and e.number >= v_last
 	order by e.number desc;
 end

@@ -280,7 +280,7 @@ begin
 	return query
 	select 'applied_event_forgot_person', format('event %s (%s)', e.id, e.type)
 	from creem_event e
-	where e.state = 'applied' and jsonb_path_exists(e.raw, '$.** ? (exists (@.customer) || exists (@.metadata))');
+	where e.state = 'applied' and jsonb_path_exists(e.raw, '$.** ? (exists (@.customer) || exists (@.metadata) || exists (@.custom_fields) || exists (@.email))');
 
 	return query
 	select 'disputed_account_is_suspended', format('account %s (%s)', a.id, a.status)

@@ -39,6 +39,8 @@ begin
 		from (
 			select p.* from payment p
 			where p.account = v_account and (p.paid_at, p.id) < (v_before, v_before_id)
+				-- Of some payments an event told no more than a name.
+				and (p.confirmed_by is not null or p.paid_cents > 0)
 			order by p.paid_at desc, p.id desc
 			limit v_limit + 1
 		) p
@@ -172,7 +174,11 @@ begin
 		(10, 'mails_waiting', (select count(*)::text from mail_outbox m where m.state = 'waiting')),
 		(11, 'mails_failed', (select count(*)::text from mail_outbox m where m.state = 'failed')),
 		(12, 'subscribed_twice', (select count(*)::text from (
-			select from subscription s where coalesce(s.status, '') <> 'canceled' group by s.account having count(*) > 1) t))
+			select from subscription s where coalesce(s.status, '') <> 'canceled' group by s.account having count(*) > 1) t)),
+		-- Nobody can spend these: to be refunded at Creem.
+		(13, 'paid_after_closing', (select count(*)::text from payment p join account a on a.id = p.account
+			where a.status = 'closed' and p.confirmed_by is not null and p.paid_at > a.closed_at
+				and p.refunded_cents < coalesce(p.paid_cents, 0)))
 	) s (place, name, value)
 	order by s.place;
 	return query

@@ -5,7 +5,8 @@ set role shotai_owner;
 
 -- Refusals in this order: unauthenticated, anonymous_not_allowed,
 -- idempotency_in_progress, account_suspended, age_confirmation_required, a
--- replay or idempotency_key_reused, product_unknown, already_subscribed.
+-- replay or idempotency_key_reused, product_unknown, already_subscribed,
+-- rate_limited: each new row is a call to Creem.
 create or replace function shotai.start_checkout(p_user_id uuid, p_session_id uuid, p_product_id text,
 	p_idempotency_key text, p_request_hash text)
 returns table (problem text, retry_after integer, extras text, replayed boolean, checkout_id uuid, creem_product_id text,
@@ -72,6 +73,10 @@ begin
 			select from subscription s
 			where s.account = v_account.id and coalesce(s.status, '') not in ('canceled', 'expired', 'incomplete')
 		) then 'already_subscribed' end;
+	if problem is null then
+		retry_after := nullif(take_token(v_account.id, v_route, 30, 10), 0);
+		problem := case when retry_after is not null then 'rate_limited' end;
+	end if;
 	if problem is not null then
 		return next;
 		return;

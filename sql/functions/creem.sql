@@ -131,7 +131,9 @@ begin
 
 	f.amount := json_number(v_paid -> 'amount');
 	f.tax := json_number(v_paid -> 'tax_amount');
-	f.paid := coalesce(json_number(v_paid -> 'amount_paid'), f.amount + coalesce(f.tax, 0));
+	f.paid := coalesce(json_number(v_paid -> 'amount_paid'), case
+		when json_text(v_paid -> 'status') in ('pending', 'uncollectible', 'declined', 'canceled', 'void') then null
+		else f.amount + coalesce(f.tax, 0) end);
 	f.refunded := json_number(v_transaction -> 'refunded_amount');
 	f.currency := upper(coalesce(json_text(v_paid -> 'currency'), json_text(p_object -> 'currency'), json_text(p_object -> 'refund_currency')));
 	f.transaction_type := json_text(v_transaction -> 'type');
@@ -140,6 +142,10 @@ begin
 	f.order_type := json_text(v_order -> 'type');
 	f.order_status := json_text(v_order -> 'status');
 	f.own_amount := coalesce(json_number(p_object -> 'refund_amount'), json_number(p_object -> 'amount'));
+	-- A sum in another currency cannot be compared with what was paid; refunded_amount can.
+	if p_kind = 'refund' and f.currency <> upper(json_text(p_object -> 'refund_currency')) then
+		f.own_amount := null;
+	end if;
 
 	f.current_period_start := json_time(p_object -> 'current_period_start_date');
 	f.current_period_end := json_time(p_object -> 'current_period_end_date');
@@ -178,7 +184,7 @@ begin
 			when jsonb_typeof(m.value) in ('object', 'array') then strip_person(m.value, p_ids)
 			else m.value end), '{}')
 		from jsonb_each(p_value) m
-		where m.key not in ('customer', 'metadata', 'custom_fields') or (p_ids and m.key = 'customer'));
+		where m.key not in ('customer', 'metadata', 'custom_fields', 'email', 'customer_email', 'billing_address') or (p_ids and m.key = 'customer'));
 end
 $$;
 

@@ -140,7 +140,8 @@ $$;
 
 -- What payments entitle to as everything known now says: those of a
 -- subscription in order, each less what earlier ones still entitle to for its
--- time; a top-up by itself.
+-- time; a top-up by itself. The next invoice of the same plan may come a little
+-- before the end of the last: it renews, and changes nothing.
 create or replace function shotai.entitlements(p_subscription text, p_payment uuid)
 returns table (payment uuid, entitlement bigint, revoked bigint, refunded_cents bigint)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
@@ -151,10 +152,12 @@ declare
 	v_starts timestamptz[] := '{}';
 	v_ends timestamptz[] := '{}';
 	v_rests bigint[] := '{}';
+	v_plans text[] := '{}';
+	v_plan text;
 	v_paid bigint;
 begin
 	for v_payment in
-		select p.id, p.confirmed_by, p.credits, p.paid_cents, p.period_start, p.period_end, p.refunded_seen,
+		select p.id, p.confirmed_by, p.product, p.units, p.credits, p.paid_cents, p.period_start, p.period_end, p.refunded_seen,
 			coalesce((select sum(r.amount_cents) from payment_refund r where r.payment = p.id and r.status = 'succeeded'), 0) as refunds,
 			exists (select from dispute d where d.payment = p.id and d.state <> 'won') as disputed
 		from payment p
@@ -162,12 +165,14 @@ begin
 		order by p.paid_at, coalesce(p.transaction, p.period_start::text) collate "C", p.id
 	loop
 		payment := v_payment.id;
+		v_plan := v_payment.product || ' ' || v_payment.units;
 		v_paid := coalesce(v_payment.paid_cents, 0);
 		refunded_cents := least(v_paid, greatest(v_payment.refunded_seen, v_payment.refunds));
 		entitlement := case when v_payment.confirmed_by is null then 0 else greatest(0, v_payment.credits - coalesce((
 			select sum(e.rest)
-			from unnest(v_starts, v_ends, v_rests) e (period_start, period_end, rest)
-			where e.period_start <= v_payment.period_start and v_payment.period_start < e.period_end), 0)) end;
+			from unnest(v_starts, v_ends, v_rests, v_plans) e (period_start, period_end, rest, plan)
+			where e.period_start <= v_payment.period_start and v_payment.period_start < e.period_end - case e.plan
+				when v_plan then least((e.period_end - e.period_start) / 24, interval '1 hour') else interval '0' end), 0)) end;
 		revoked := case
 			when v_payment.disputed then entitlement
 			when v_paid = 0 then 0
@@ -177,6 +182,7 @@ begin
 			v_starts := v_starts || v_payment.period_start;
 			v_ends := v_ends || v_payment.period_end;
 			v_rests := v_rests || (entitlement - revoked);
+			v_plans := v_plans || v_plan;
 		end if;
 	end loop;
 end

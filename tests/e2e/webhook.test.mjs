@@ -52,7 +52,8 @@ test("nothing that is not signed with the secret gets in", async () => {
     ["0".repeat(64), "zeros"], ["g".repeat(64), "no hex"], [`${good}, ${good}`, "twice"],
   ];
   for (const [signature, what] of wrong) await expect(401, "unauthenticated", body, { "creem-signature": signature }, what);
-  await expect(401, "unauthenticated", body, {}, "none");
+  const without = await expect(401, "unauthenticated", body, { "Accept-Language": "nl" }, "none");
+  assert.match(without.json.detail, /^De header creem-signature ontbreekt/);
   await expect(401, "unauthenticated", body, { "x-creem-signature": good }, "another header");
   await expect(401, "unauthenticated", body, { Authorization: `Bearer ${good}` }, "a token");
   await expect(401, "unauthenticated", undefined, {}, "no body");

@@ -155,6 +155,8 @@ select is((select array_agg(n order by i) from (
 		union all
 		select i + 1, q.* from pages p cross join lateral page(p.cursor) q where p.more
 	) select i, n from pages) p), '{10,10,5}', 'all of it, once');
+select results_eq($$ select distinct kind, source from shotai.list_credit_entries(md5('list')::uuid, 100, null) order by 1 $$,
+	$$ values ('charge', null), ('grant', 'top_up') $$, 'a grant tells its source');
 select is((select count(*)::integer from shotai.list_credit_entries(md5('list')::uuid, 1000, null)), 25, 'at most a hundred at once');
 select is((select problem from shotai.list_credit_entries(md5('list')::uuid, 10, 'x')), 'invalid_request', 'a made-up cursor is refused');
 select is((select count(*)::integer from shotai.list_credit_entries(md5('list')::uuid, 10, '1')), 0, 'one past the end is empty');

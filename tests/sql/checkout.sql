@@ -70,6 +70,25 @@ select send(bought('e4', :'fast', 'ord_4', null, 500, null, '{"id":"ch_4"}'));
 select shotai.erase_account(account('anna'));
 select is((select count(*)::integer from shotai.mail_outbox) + (select count(url)::integer from shotai.checkout), 0, 'no mail and no address of a checkout is left');
 select is(send(refunded('e5', 'ref_5', 'tran_5', 1452, 1452, '{"order":"ord_3"}')), 'applied', 'a refund still finds its payment');
+
+-- What is paid after the account was closed is kept for an operator to refund.
+select person('cleo');
+select checkout_id as late from shotai.start_checkout(md5('cleo')::uuid, md5('cleo')::uuid, 'top-up-500', null, null) \gset
+select shotai.erase_account(account('cleo'));
+select is(value, '0', 'nothing was paid too late') from shotai.billing_status() where name = 'paid_after_closing';
+select is(send(bought('e6', :'late', 'ord_6', 'tran_6', 500, jsonb_build_object('created_at', iso(clock_timestamp() + interval '1 minute')))), 'applied', 'a checkout that is paid after its account was closed');
+select is(balance_of, 500::bigint, 'is granted as any other') from (select a.balance as balance_of from shotai.account a where a.id = account('cleo')) a;
+select is((select count(*)::integer from shotai.mail_outbox), 0, 'mailed to nobody');
+select is(value, '1', 'and shown to operators') from shotai.billing_status() where name = 'paid_after_closing';
+select send(refunded('e7', 'ref_6', 'tran_6', 1452, 1452));
+select is(value, '0', 'until it is refunded') from shotai.billing_status() where name = 'paid_after_closing';
+
+-- Each is a call to Creem: a burst, then as many as a minute allows.
+select person('dirk');
+select is((select count(*)::integer from generate_series(1, 30) where start('dirk', 'top-up-500') = 'prod_sandbox_topup_500'), 30, 'many checkouts');
+select results_eq($$ select problem, retry_after between 1 and 6 from shotai.start_checkout(md5('dirk')::uuid, md5('dirk')::uuid, 'top-up-500', null, null) $$,
+	$$ values ('rate_limited', true) $$, 'but not endlessly');
+select is((select count(*)::integer from shotai.checkout where account = account('dirk')), 30, 'which makes no row');
 select is(audit(), null, 'the books are right');
 select * from finish();
 rollback;

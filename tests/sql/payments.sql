@@ -149,6 +149,36 @@ select cursor, id as newest from shotai.list_orders(md5('carl')::uuid, 2, null) 
 select results_eq(format($$ select more, transaction_id from shotai.list_orders(md5('carl')::uuid, 2, %L) $$, :'cursor'), $$ values (false, 'tran_c2'), (false, 'tran_c1') $$, 'page by page');
 select is(problem, 'invalid_request', 'by cursors of ours') from shotai.list_orders(md5('carl')::uuid, 2, 'x');
 
+-- An invoice a few seconds before the last one ends
+select person('nina'), person('olga');
+select checkout('nina', 'monthly') as n, checkout('olga', 'monthly') as o \gset
+select send(subscribed('n1', :'n', 'sub_n')), send(subscribed('o1', :'o', 'sub_o'));
+select send(told('n2', 'subscription.paid', 'sub_n', 'tran_n1')), send(told('o2', 'subscription.paid', 'sub_o', 'tran_o1'));
+select send(told('n3', 'subscription.paid', 'sub_n', 'tran_n2', 29.9999)), send(told('o3', 'subscription.paid', 'sub_o', 'tran_o2', 29.9999, 365, 'prod_sandbox_yearly', 1, 19000));
+select is(entitled('nina'), '1000 1000', 'of the same plan renews it');
+select is(entitled('olga'), '1000 11000', 'of another changes it');
+select send(told('n4', 'subscription.paid', 'sub_n', 'tran_n3', 40));
+select is(entitled('nina'), '1000 1000 0', 'and of the same in the middle of a period brings nothing twice');
+
+-- What is no order, and sums that say nothing
+select person('lars'), person('mia');
+select checkout('lars', 'monthly') as plan, checkout('lars', 'top-up-500') as c, checkout('mia', 'top-up-500') as m \gset
+select send(subscribed('l1', :'plan', 'sub_l'));
+select is(send(told('l2', 'subscription.paid', 'sub_l', 'tran_l', 0, 7, 'prod_sandbox_monthly', 1, 1900, null, '{"status":"declined","amount_paid":null}')), 'applied', 'a payment that was declined');
+select is((select paid_cents from shotai.payment where transaction = 'tran_l'), null, 'paid nothing, whatever it was to be');
+select is_empty($$ select id from shotai.list_orders(md5('lars')::uuid, 10, null) $$, 'and is no order');
+select is(send(refunded('l3', 'ref_l', 'tran_l5', 1452, 1452, jsonb_build_object('order', 'ord_l5', 'checkout', jsonb_build_object('id', 'ch_ord_l5', 'request_id', :'c')))), 'applied', 'a refund before its order');
+select results_eq($$ select product_id, status, amount_cents, credits from shotai.list_orders(md5('lars')::uuid, 10, null) $$,
+	$$ values (null::text, 'refunded', 1452::bigint, 0::bigint) $$, 'tells what was paid');
+select send(bought('l4', :'c', 'ord_l5', 'tran_l5'));
+select is((select count(*)::integer from shotai.list_orders(md5('lars')::uuid, 10, null)), 1, 'and is that order');
+select is(send(told('l5', 'subscription.paid', 'sub_l', 'tran_l', 0, 30)), 'applied', 'the payment is made after all');
+select is(balance('lars'), 1000::bigint, 'and grants');
+select send(bought('m1', :'m', 'ord_m', 'tran_m'));
+select is(send(refunded('m2', 'ref_m', 'tran_m', 100000, 1452, '{"refund_currency":"JPY"}', '{"refunded_amount":726}')), 'applied', 'a refund told in another currency');
+select is(balance('mia'), 250::bigint, 'counts by what the transaction says');
+select is(audit(), null, 'the books are right');
+
 select is(audit(), null, 'the books are right');
 select * from finish();
 rollback;

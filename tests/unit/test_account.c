@@ -236,11 +236,11 @@ static void
 credit_entries_are_written(void **state)
 {
 	(void)state;
-	static const char *const cells[] = {"9", "charge", "-2", "48", "0195f0c2-7d1a-7c3e-9d64-3f0f2a6f3b10", NULL,
-	    "2026-01-01T00:00:01.000Z", "c2", "t", "8", "grant", "50", "50", NULL, NULL, "2026-01-01T00:00:00.000Z",
-	    "c1", "t"};
-	struct db_result result = {.columns = {"id", "kind", "amount", "balance_after", "generation_id", "order_id",
-				       "created_at", "cursor", "more"},
+	static const char *const cells[] = {"9", "charge", NULL, "-2", "48", "0195f0c2-7d1a-7c3e-9d64-3f0f2a6f3b10",
+	    NULL, "2026-01-01T00:00:01.000Z", "c2", "t", "8", "grant", "welcome", "50", "50", NULL, NULL,
+	    "2026-01-01T00:00:00.000Z", "c1", "t"};
+	struct db_result result = {.columns = {"id", "kind", "source", "amount", "balance_after", "generation_id",
+				       "order_id", "created_at", "cursor", "more"},
 	    .rows = 2,
 	    .cells = cells};
 	struct fixture fixture;
@@ -248,9 +248,10 @@ credit_entries_are_written(void **state)
 	fake_db.result = &result;
 	assert_int_equal(credits_list(&fixture.call, 2, "c3"), PROBLEM_NONE);
 	assert_string_equal(fixture.json.data,
-	    "{\"items\":[{\"id\":\"9\",\"kind\":\"charge\",\"amount\":-2,\"balance_after\":48,"
+	    "{\"items\":[{\"id\":\"9\",\"kind\":\"charge\",\"source\":null,\"amount\":-2,\"balance_after\":48,"
 	    "\"generation_id\":\"0195f0c2-7d1a-7c3e-9d64-3f0f2a6f3b10\",\"order_id\":null,"
-	    "\"created_at\":\"2026-01-01T00:00:01.000Z\"},{\"id\":\"8\",\"kind\":\"grant\",\"amount\":50,"
+	    "\"created_at\":\"2026-01-01T00:00:01.000Z\"},{\"id\":\"8\",\"kind\":\"grant\",\"source\":\"welcome\","
+	    "\"amount\":50,"
 	    "\"balance_after\":50,\"generation_id\":null,\"order_id\":null,\"created_at\":\"2026-01-01T00:00:00.000Z\"}"
 	    "],"
 	    "\"next_cursor\":\"c1\"}");

@@ -163,9 +163,29 @@ everything_is_asked_for_in_order(void **state)
 				   "ana({\"product\":\"prod_1\",\"id\":\"tran_1\",\"created_at\":1772400000000}) "
 				   "ana({\"product\":\"prod_1\",\"id\":\"tran_2\",\"created_at\":1772400000000}) "
 				   "ana({\"product\":\"prod_1\",\"id\":\"tran_3\",\"created_at\":1772500000000}) "
+				   "ana({\"product\":\"prod_1\",\"id\":\"tran_00\",\"created_at\":1772500000001}) "
 				   "get(tran_9) ana({\"id\":\"tran_9\"}) get(sub_2) ana({\"id\":\"sub_2\"}) ");
-	assert_int_equal(counts.of[RECONCILE_APPLIED], 7);
+	assert_int_equal(counts.of[RECONCILE_APPLIED], 8);
 	assert_int_equal(counts.of[RECONCILE_GONE], 1);
+}
+
+static void
+pages_end_at_old_ones_only_when_newest_come_first(void **state)
+{
+	(void)state;
+	pages[0][0] = "{\"id\":\"tran_1\",\"created_at\":1772000000000}";
+	pages[0][1] = "{\"id\":\"tran_2\",\"created_at\":1772100000000}";
+	assert_int_equal(run("ana"), PROBLEM_NONE);
+	assert_non_null(strstr(trace, "page(prod_1 2)"));
+	assert_null(strstr(trace, "tran_2"));
+	assert_non_null(strstr(trace, "tran_00"));
+	setup(NULL);
+	pages[0][0] = "{\"id\":\"tran_2\",\"created_at\":1772400000000}";
+	pages[0][1] = "{\"id\":\"tran_1\",\"created_at\":1772000000000}";
+	assert_int_equal(run("ana"), PROBLEM_NONE);
+	assert_null(strstr(trace, "page(prod_1 2)"));
+	assert_non_null(strstr(trace, "tran_2"));
+	assert_null(strstr(trace, "tran_1\""));
 }
 
 static void
@@ -185,7 +205,7 @@ outcomes_are_counted(void **state)
 		setup(NULL);
 		outcome = reconcile_outcome_name(one);
 		assert_int_equal(run("ana"), PROBLEM_NONE);
-		assert_int_equal(counts.of[one], 7);
+		assert_int_equal(counts.of[one], 8);
 	}
 }
 
@@ -244,6 +264,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup(everything_is_asked_for_in_order, setup),
+	    cmocka_unit_test_setup(pages_end_at_old_ones_only_when_newest_come_first, setup),
 	    cmocka_unit_test_setup(a_preview_applies_nothing, setup),
 	    cmocka_unit_test_setup(outcomes_are_counted, setup),
 	    cmocka_unit_test_setup(a_creem_that_goes_away_stops_it, setup),

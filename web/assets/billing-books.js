@@ -32,7 +32,8 @@ const when = (iso, text) => element('td', { class: 'edge' }, element('time', { d
 const orderName = (id) => known.get(id)?.product_name ?? t('billing.order');
 
 /** Why the balance changed. Credits that no order paid for were given by us. */
-function reason({ kind, order_id: order }) {
+function reason({ kind, source, order_id: order }) {
+  if (kind === 'grant' && source === 'welcome') return t('billing.lot.welcome');
   if (kind === 'grant') return t(order ? 'billing.entry.bought' : 'billing.entry.given');
   return t(`billing.entry.${KINDS.includes(kind) ? kind : 'other'}`);
 }
