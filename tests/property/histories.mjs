@@ -110,8 +110,7 @@ function deliveries(batch) {
 		}
 		if (rng() < 0.2)
 			history.reconcile = true; // where nothing was lost it changes nothing
-		for (const spend of history.spends)
-			list.push({ spend, account: history.s });
+		history.spends.forEach((spend, number) => list.push({ spend, number, account: history.s }));
 	}
 	return shuffle(list);
 }
@@ -126,7 +125,7 @@ async function deliver(webhook, admin, list, kill) {
 		}
 		if (item.spend) {
 			counted.spends++;
-			await admin.query("select property.spend($1, $2, $3)", [item.account, item.spend.images, item.spend.end]);
+			await admin.query("select property.spend($1, $2, $3, $4)", [item.account, item.number, item.spend.images, item.spend.end]);
 			continue;
 		}
 		const [{ outcome }] = await webhook.query("select outcome from shotai.receive_event($1)", [item.text]);

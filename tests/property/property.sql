@@ -26,8 +26,11 @@ begin
 end
 $$;
 
--- Charges images of 2 credits as far as the balance goes, and ends them.
-create function property.spend(p_account bigint, p_images integer, p_end text) returns void language plpgsql as $$
+create table property.spent (account bigint, number integer, primary key (account, number));
+
+-- Charges images of 2 credits as far as the balance goes, and ends them. Once:
+-- who was cut off before the answer asks again, and may have been heard.
+create function property.spend(p_account bigint, p_number integer, p_images integer, p_end text) returns void language plpgsql as $$
 declare
 	v_account shotai.account;
 	v_offer shotai.offer;
@@ -36,6 +39,10 @@ declare
 	v_delivered integer;
 begin
 	select * from shotai.account where id = p_account for no key update into v_account;
+	insert into property.spent (account, number) values (p_account, p_number) on conflict do nothing;
+	if not found then
+		return;
+	end if;
 	perform shotai.expire_lots(p_account);
 	select * from shotai.account where id = p_account into v_account;
 	v_images := least(p_images, v_account.balance / 2);
@@ -84,7 +91,7 @@ begin
 		end if;
 		v_spend := p_spends -> (i - 1);
 		if v_spend is not null then
-			perform property.spend(p_account, (v_spend ->> 'images')::integer, v_spend ->> 'end');
+			perform property.spend(p_account, i - 1, (v_spend ->> 'images')::integer, v_spend ->> 'end');
 		end if;
 	end loop;
 	return v_outcomes;
