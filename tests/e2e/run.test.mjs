@@ -100,8 +100,8 @@ test("every program is healthy, and says so only under its own name", async () =
 });
 
 test("nginx sends each program the paths of its routes", async () => {
-  const routes = readFileSync(path.join(env.home, "nginx", "routes.conf"), "utf8");
-  const locations = [...routes.matchAll(/^location (=|~)? ?(\S+) \{ fastcgi_pass unix:\S+\/(\w+)\.sock/gm)];
+  const routes = ["routes.conf", "health.conf"].map((file) => readFileSync(path.join(env.home, "nginx", file), "utf8")).join("");
+  const locations = [...routes.matchAll(/^location (=|~)? ?(\S+) \{[^{}]*?fastcgi_pass unix:\S+\/([\w-]+)\.sock/gm)];
   const owner = (target) => {
     const exact = locations.find(([, kind, prefix]) => kind === "=" && prefix === target);
     const longest = locations
