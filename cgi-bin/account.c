@@ -89,9 +89,6 @@ confirm_age(struct app *app, struct request *request, struct response *response)
 	struct call call = call_of(app, request, response);
 	struct age_body body = {0};
 	bool erased = false;
-	/* An anonymous person may answer; another application must not answer, or close the account, for anybody. */
-	if (request->user.has_client)
-		return PROBLEM_CLIENT_NOT_ALLOWED;
 	enum problem problem = request_json(request, response, age_fields, 1, &body);
 	if (problem == PROBLEM_NONE)
 		problem = account_confirm_age(&call, body.at_least_13, &erased);
@@ -117,13 +114,13 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/api/account", .auth = AUTH_USER, .run = look},
     {.method = "PATCH",
 	.path = "/api/account",
-	.auth = AUTH_USER,
+	.auth = AUTH_SELF,
 	.body = BODY_JSON,
 	.body_max = BODY_MAX,
 	.run = change},
     {.method = "POST",
 	.path = "/api/account/confirm-age",
-	.auth = AUTH_USER,
+	.auth = AUTH_SELF,
 	.body = BODY_JSON,
 	.body_max = BODY_MAX,
 	.run = confirm_age},

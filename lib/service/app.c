@@ -40,7 +40,7 @@ authenticate(struct app *app, struct request *request, enum auth_kind kind)
 	enum problem problem = auth_verify(app->auth, request->arena, token, strlen(token), &request->user);
 	if (problem != PROBLEM_NONE)
 		return problem;
-	if (kind == AUTH_SPEND && request->user.has_client)
+	if (kind != AUTH_USER && request->user.has_client)
 		return PROBLEM_CLIENT_NOT_ALLOWED;
 	if (kind == AUTH_SPEND && request->user.anonymous)
 		return PROBLEM_ANONYMOUS_NOT_ALLOWED;

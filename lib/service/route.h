@@ -16,7 +16,8 @@ struct response;
 enum auth_kind {
 	AUTH_NONE,
 	AUTH_USER,  /* a person's token */
-	AUTH_SPEND, /* AUTH_USER, and neither anonymous nor of another application */
+	AUTH_SELF,  /* AUTH_USER, and not of another application */
+	AUTH_SPEND, /* AUTH_SELF, and not anonymous */
 	AUTH__COUNT
 };
 
