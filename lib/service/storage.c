@@ -99,6 +99,43 @@ storage_get(
 }
 
 enum problem
+storage_read(struct storage *storage, const char *key, int64_t offset, const struct storage_piece *piece,
+    size_t *ret_len, int64_t *ret_total)
+{
+	if (!key_valid(key))
+		return PROBLEM_NOT_FOUND;
+	return storage->r2 != NULL ? storage_r2_read(storage->r2, key, offset, piece, ret_len, ret_total)
+				   : storage_file_read(storage->file, key, offset, piece, ret_len, ret_total);
+}
+
+enum problem
+storage_put_file(struct storage *storage, const char *key, const char *content_type, int fd, int64_t len)
+{
+	if (!key_valid(key))
+		return key_refused("put");
+	return storage->r2 != NULL ? storage_r2_put_file(storage->r2, key, content_type, fd, len)
+				   : storage_file_put_file(storage->file, key, fd, len);
+}
+
+enum problem
+storage_list_unfinished(struct storage *storage, struct arena *arena, const char *prefix,
+    struct storage_unfinished **ret_objects, size_t *ret_count)
+{
+	if (storage->r2 != NULL)
+		return storage_r2_list_unfinished(storage->r2, arena, prefix, ret_objects, ret_count);
+	*ret_count = 0;
+	return PROBLEM_NONE;
+}
+
+enum problem
+storage_give_up(struct storage *storage, const struct storage_unfinished *object)
+{
+	if (!key_valid(object->key))
+		return key_refused("give up");
+	return storage->r2 != NULL ? storage_r2_give_up(storage->r2, object) : PROBLEM_NONE;
+}
+
+enum problem
 storage_delete(struct storage *storage, const char *key)
 {
 	if (!key_valid(key))

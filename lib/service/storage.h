@@ -23,6 +23,17 @@ struct storage_object {
 	const char *md5; /* in hex; NULL where the place does not keep it */
 };
 
+/* Where a piece of one goes. */
+struct storage_piece {
+	void *bytes;
+	size_t size;
+};
+
+/* An object that was begun and, maybe, never will be whole. */
+struct storage_unfinished {
+	const char *key, *id;
+};
+
 /* From STORAGE; NULL when the setting is unusable (logged). May be used by many threads. */
 struct storage *storage_new(const struct config *config);
 /* The same of another place, written as STORAGE is; stops the program when r2 lacks a setting. */
@@ -45,6 +56,25 @@ void storage_free(struct storage *storage);
 /* PROBLEM_NOT_FOUND when there is none; PROBLEM_TOO_LARGE over max bytes; into the arena. */
 [[nodiscard]] enum problem storage_get(
     struct storage *storage, struct arena *arena, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len);
+/*
+ * A piece of an object: up to size bytes from offset on; *ret_len is 0 at its
+ * end, *ret_total the size of all of it. PROBLEM_NOT_FOUND when there is none.
+ */
+[[nodiscard]] enum problem storage_read(struct storage *storage, const char *key, int64_t offset,
+    const struct storage_piece *piece, size_t *ret_len, int64_t *ret_total);
+/*
+ * storage_put of the first len bytes of a regular file, of which no more than a
+ * part is ever in memory. The key must be fresh: r2 overwrites.
+ */
+[[nodiscard]] enum problem storage_put_file(
+    struct storage *storage, const char *key, const char *content_type, int fd, int64_t len);
+/*
+ * Up to 1000 objects under prefix whose storage_put_file has not ended, be it
+ * under way or dead; storage_give_up ends one. Only r2 has such.
+ */
+[[nodiscard]] enum problem storage_list_unfinished(struct storage *storage, struct arena *arena, const char *prefix,
+    struct storage_unfinished **ret_objects, size_t *ret_count);
+[[nodiscard]] enum problem storage_give_up(struct storage *storage, const struct storage_unfinished *object);
 /* An absent object counts as deleted. */
 [[nodiscard]] enum problem storage_delete(struct storage *storage, const char *key);
 /* The same for any number of keys. After a problem some are deleted; to repeat it does no harm. */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -109,9 +110,36 @@ folder_open(const struct storage_file *file, const char *key, bool make)
 	return folder;
 }
 
+/* What an object is to hold: bytes, or as much of a file from its start. */
+struct content {
+	const uint8_t *bytes;
+	int file;
+	size_t len;
+};
+
 static bool
-write_synced(int fd, const uint8_t *bytes, size_t len)
+copy_file(int fd, int from, size_t len)
 {
+	off_t at = 0;
+	while ((size_t)at < len) {
+		ssize_t n = sendfile(fd, from, &at, len - (size_t)at);
+		if (n == 0)
+			errno = EIO;
+		if (n == 0 || (n < 0 && errno != EINTR))
+			return false;
+	}
+	return true;
+}
+
+static bool
+write_synced(int fd, const struct content *content)
+{
+	const uint8_t *bytes = content->bytes;
+	size_t len = content->len;
+	if (bytes == NULL && !copy_file(fd, content->file, len))
+		return false;
+	if (bytes == NULL)
+		len = 0;
 	while (len > 0) {
 		ssize_t n = write(fd, bytes, len);
 		if (n < 0 && errno == EINTR)
@@ -144,7 +172,7 @@ nameless_link(int object, int folder, const char *name)
 
 /* The same with a name of its own, which stays behind when the process is killed. 0 or an errno. */
 static int
-put_named(int folder, const char *key, const void *bytes, size_t len)
+put_named(int folder, const char *key, const struct content *content)
 {
 	uint8_t random[8];
 	char temporary[sizeof TEMPORARY + 2 * sizeof random] = TEMPORARY;
@@ -154,7 +182,7 @@ put_named(int folder, const char *key, const void *bytes, size_t len)
 	if (object < 0)
 		return errno;
 	int failed = 0;
-	if (!write_synced(object, bytes, len) || linkat(folder, temporary, folder, base_name(key), 0) < 0)
+	if (!write_synced(object, content) || linkat(folder, temporary, folder, base_name(key), 0) < 0)
 		failed = errno;
 	if (unlinkat(folder, temporary, 0) < 0 && failed == 0)
 		failed = errno;
@@ -162,18 +190,18 @@ put_named(int folder, const char *key, const void *bytes, size_t len)
 }
 
 /*
- * Gives the key's name to object or, where there is none, to the bytes. 0 or an
+ * Gives the key's name to object or, where there is none, to the content. 0 or an
  * errno; ENOENT: a delete took the folder away in between.
  */
 static int
-put_once(const struct storage_file *file, const char *key, int object, const void *bytes, size_t len)
+put_once(const struct storage_file *file, const char *key, int object, const struct content *content)
 {
 	AUTO_FD folder = folder_open(file, key, true);
 	int failed = 0;
 	if (folder < 0)
 		return errno;
 	if (object < 0)
-		failed = put_named(folder, key, bytes, len);
+		failed = put_named(folder, key, content);
 	else if (nameless_link(object, folder, base_name(key)) < 0)
 		failed = errno;
 	if (failed == 0 && fsync(folder) < 0)
@@ -181,15 +209,15 @@ put_once(const struct storage_file *file, const char *key, int object, const voi
 	return failed;
 }
 
-enum problem
-storage_file_put(struct storage_file *file, const char *key, const void *bytes, size_t len)
+static enum problem
+put(struct storage_file *file, const char *key, const struct content *content)
 {
 	AUTO_FD object = nameless_open(file->folder);
-	if ((object < 0 && errno != EOPNOTSUPP) || (object >= 0 && !write_synced(object, bytes, len)))
+	if ((object < 0 && errno != EOPNOTSUPP) || (object >= 0 && !write_synced(object, content)))
 		return unavailable("put", errno);
 	int failed = ENOENT;
 	for (int i = 0; i < PUT_TRIES && failed == ENOENT; i++)
-		failed = put_once(file, key, object, bytes, len);
+		failed = put_once(file, key, object, content);
 	if (failed == EEXIST) {
 		log_event(LOG_ERROR, "storage_key_taken", NULL);
 		return PROBLEM_INTERNAL;
@@ -198,32 +226,87 @@ storage_file_put(struct storage_file *file, const char *key, const void *bytes, 
 }
 
 enum problem
-storage_file_get(
-    struct storage_file *file, struct arena *arena, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len)
+storage_file_put(struct storage_file *file, const char *key, const void *bytes, size_t len)
+{
+	return put(file, key, &(struct content){.bytes = bytes, .len = len});
+}
+
+enum problem
+storage_file_put_file(struct storage_file *file, const char *key, int fd, int64_t len)
+{
+	return put(file, key, &(struct content){.file = fd, .len = (size_t)len});
+}
+
+/* The regular file under the key, open for reading. */
+static enum problem
+object_open(struct storage_file *file, const char *key, int *ret_object, struct stat *ret_state)
 {
 	AUTO_FD object = openat(file->folder, key, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (object < 0 && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP))
 		return PROBLEM_NOT_FOUND;
-	struct stat state;
-	if (object < 0 || fstat(object, &state) < 0)
+	if (object < 0 || fstat(object, ret_state) < 0)
 		return unavailable("get", errno);
-	if (!S_ISREG(state.st_mode))
+	if (!S_ISREG(ret_state->st_mode))
 		return PROBLEM_NOT_FOUND;
+	*ret_object = object;
+	object = -1;
+	return PROBLEM_NONE;
+}
+
+static enum problem
+read_piece(int object, int64_t offset, const struct storage_piece *piece, size_t *ret_len)
+{
+	size_t done = 0;
+	while (done < piece->size) {
+		ssize_t n =
+		    pread(object, (uint8_t *)piece->bytes + done, piece->size - done, (off_t)(offset + (int64_t)done));
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return unavailable("get", errno);
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	*ret_len = done;
+	return PROBLEM_NONE;
+}
+
+enum problem
+storage_file_read(struct storage_file *file, const char *key, int64_t offset, const struct storage_piece *piece,
+    size_t *ret_len, int64_t *ret_total)
+{
+	AUTO_FD object = -1;
+	struct stat state;
+	enum problem problem = object_open(file, key, &object, &state);
+	if (problem == PROBLEM_NONE)
+		problem = read_piece(object, offset, piece, ret_len);
+	if (problem == PROBLEM_NONE)
+		*ret_total = state.st_size;
+	return problem;
+}
+
+enum problem
+storage_file_get(
+    struct storage_file *file, struct arena *arena, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len)
+{
+	AUTO_FD object = -1;
+	struct stat state;
+	enum problem problem = object_open(file, key, &object, &state);
+	if (problem != PROBLEM_NONE)
+		return problem;
 	if ((uint64_t)state.st_size > max)
 		return PROBLEM_TOO_LARGE;
 	size_t len = (size_t)state.st_size, done = 0;
 	uint8_t *bytes = arena_alloc(arena, len + 1);
-	while (done < len) {
-		ssize_t n = read(object, bytes + done, len - done);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return unavailable("get", n < 0 ? errno : EIO);
-		done += (size_t)n;
+	problem = read_piece(object, 0, &(struct storage_piece){bytes, len}, &done);
+	if (problem == PROBLEM_NONE && done < len)
+		problem = unavailable("get", EIO);
+	if (problem == PROBLEM_NONE) {
+		*ret_bytes = bytes;
+		*ret_len = len;
 	}
-	*ret_bytes = bytes;
-	*ret_len = len;
-	return PROBLEM_NONE;
+	return problem;
 }
 
 /* Takes away the folders that the deleted key leaves empty; a folder that holds anything refuses. */

@@ -13,6 +13,7 @@
 #include "service/sigv4.h"
 #include "service/storage.h"
 #include "service/storage_r2_call.h"
+#include "service/storage_r2_parts.h"
 #include "service/storage_xml.h"
 
 #define UPLOADS "uploads/"
@@ -152,6 +153,80 @@ storage_r2_get(
 	*ret_bytes = (uint8_t *)answer.body;
 	*ret_len = answer.body_len;
 	return PROBLEM_NONE;
+}
+
+/* The size of the whole in a Content-Range: bytes 0-9/20; -1: it is none. */
+static int64_t
+total_of(const struct http_answer *answer)
+{
+	const char *range = http_answer_header(answer, "content-range");
+	const char *slash = range == NULL ? NULL : strchr(range, '/');
+	size_t digits = slash == NULL ? 0 : strspn(slash + 1, "0123456789");
+	return digits > 0 && digits < 19 && slash[1 + digits] == '\0' ? strtoll(slash + 1, NULL, 10) : -1;
+}
+
+enum problem
+storage_r2_read(struct storage_r2 *r2, const char *key, int64_t offset, const struct storage_piece *piece,
+    size_t *ret_len, int64_t *ret_total)
+{
+	AUTO_ARENA arena = arena_new();
+	const char *range =
+	    arena_printf(arena, "bytes=%lld-%lld", (long long)offset, (long long)offset + (long long)piece->size - 1);
+	struct storage_r2_call get = {.action = "get",
+	    .method = "GET",
+	    .bucket = bucket_of(r2, key),
+	    .key = key,
+	    .headers = {{"Range", range}},
+	    .header_count = 1,
+	    .answer_max = piece->size};
+	struct http_answer answer;
+	enum http_outcome outcome = storage_r2_call(r2->caller, arena, &get, &answer);
+	if (outcome == HTTP_ANSWERED && answer.status == 404)
+		return PROBLEM_NOT_FOUND;
+	int status = outcome == HTTP_ANSWERED ? answer.status : 0;
+	/* A range past the end, of an empty object too. */
+	size_t len = status == 416 ? 0 : answer.body_len;
+	int64_t total = status == 206 ? total_of(&answer) : offset + (int64_t)len;
+	bool good = status == 206 || status == 416 || (status == 200 && offset == 0);
+	if (!good || total < 0 || len > piece->size)
+		return storage_r2_failed(arena, &get, outcome, &answer);
+	if (len > 0)
+		memcpy(piece->bytes, answer.body, len);
+	*ret_len = len;
+	*ret_total = total;
+	return PROBLEM_NONE;
+}
+
+/* What fits into one request. */
+static enum problem
+put_small(struct storage_r2 *r2, const struct storage_r2_object *object, int fd, size_t len)
+{
+	AUTO_ARENA arena = arena_new();
+	uint8_t *bytes = arena_alloc(arena, len + 1);
+	enum problem problem = storage_r2_parts_read(fd, bytes, len, 0);
+	return problem == PROBLEM_NONE ? storage_r2_put(r2, object->key, object->content_type, bytes, len) : problem;
+}
+
+enum problem
+storage_r2_put_file(struct storage_r2 *r2, const char *key, const char *content_type, int fd, int64_t len)
+{
+	const struct storage_r2_object object = {
+	    .bucket = bucket_of(r2, key), .key = key, .content_type = content_type};
+	return len <= STORAGE_R2_PART ? put_small(r2, &object, fd, (size_t)len)
+				      : storage_r2_parts_put(r2->caller, &object, fd, len);
+}
+
+enum problem
+storage_r2_list_unfinished(struct storage_r2 *r2, struct arena *arena, const char *prefix,
+    struct storage_unfinished **ret_objects, size_t *ret_count)
+{
+	return storage_r2_parts_list(r2->caller, arena, bucket_of(r2, prefix), prefix, ret_objects, ret_count);
+}
+
+enum problem
+storage_r2_give_up(struct storage_r2 *r2, const struct storage_unfinished *object)
+{
+	return storage_r2_parts_abort(r2->caller, bucket_of(r2, object->key), object);
 }
 
 enum problem

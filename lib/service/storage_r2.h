@@ -19,6 +19,8 @@
 struct arena;
 struct config;
 struct storage_object;
+struct storage_piece;
+struct storage_unfinished;
 struct storage_r2;
 
 /* The settings R2_* must be there. May be used by many threads. */
@@ -29,6 +31,13 @@ void storage_r2_free(struct storage_r2 *r2);
     struct storage_r2 *r2, const char *key, const char *content_type, const void *bytes, size_t len);
 [[nodiscard]] enum problem storage_r2_get(
     struct storage_r2 *r2, struct arena *arena, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len);
+[[nodiscard]] enum problem storage_r2_read(struct storage_r2 *r2, const char *key, int64_t offset,
+    const struct storage_piece *piece, size_t *ret_len, int64_t *ret_total);
+[[nodiscard]] enum problem storage_r2_put_file(
+    struct storage_r2 *r2, const char *key, const char *content_type, int fd, int64_t len);
+[[nodiscard]] enum problem storage_r2_list_unfinished(struct storage_r2 *r2, struct arena *arena, const char *prefix,
+    struct storage_unfinished **ret_objects, size_t *ret_count);
+[[nodiscard]] enum problem storage_r2_give_up(struct storage_r2 *r2, const struct storage_unfinished *object);
 [[nodiscard]] enum problem storage_r2_delete(struct storage_r2 *r2, const char *key);
 [[nodiscard]] enum problem storage_r2_delete_many(struct storage_r2 *r2, const char *const *keys, size_t count);
 [[nodiscard]] enum problem storage_r2_list(struct storage_r2 *r2, struct arena *arena, const char *prefix,

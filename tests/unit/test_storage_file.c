@@ -460,6 +460,34 @@ a_full_or_read_only_disk_is_reported(void **state)
 }
 
 static void
+a_file_becomes_an_object_and_is_read_in_pieces(void **state)
+{
+	struct place *place = *state;
+	char letters[16] = "";
+	size_t len = 99;
+	int64_t total = 0;
+	const struct storage_piece piece = {letters, 4};
+	FILE *spool = tmpfile();
+	assert_non_null(spool);
+	assert_true(fputs("0123456789", spool) >= 0 && fflush(spool) == 0);
+	assert_int_equal(
+	    storage_put_file(place->storage, "archives/a", "application/zip", fileno(spool), 9), PROBLEM_NONE);
+	assert_int_equal(
+	    storage_put_file(place->storage, "archives/a", "application/zip", fileno(spool), 9), PROBLEM_INTERNAL);
+	assert_int_equal(storage_put_file(place->storage, "archives/b", "application/zip", fileno(spool), 11),
+	    PROBLEM_STORAGE_UNAVAILABLE);
+	(void)fclose(spool);
+	assert_false(exists(place, "archives/b"));
+	assert_int_equal(storage_read(place->storage, "archives/a", 6, &piece, &len, &total), PROBLEM_NONE);
+	assert_int_equal(len, 3);
+	assert_int_equal(total, 9);
+	assert_string_equal(letters, "678");
+	assert_int_equal(storage_read(place->storage, "archives/a", 9, &piece, &len, &total), PROBLEM_NONE);
+	assert_int_equal(len, 0);
+	assert_int_equal(storage_read(place->storage, "archives/b", 0, &piece, &len, &total), PROBLEM_NOT_FOUND);
+}
+
+static void
 an_unusable_place_is_no_storage(void **state)
 {
 	struct place other = *(struct place *)*state;
@@ -488,6 +516,7 @@ main(void)
 	    T(a_reader_sees_all_or_nothing),
 	    T(a_forbidden_folder_is_reported),
 	    T(a_full_or_read_only_disk_is_reported),
+	    T(a_file_becomes_an_object_and_is_read_in_pieces),
 	    T(an_unusable_place_is_no_storage),
 	};
 	return cmocka_run_group_tests_name("storage_file", tests, NULL, NULL);

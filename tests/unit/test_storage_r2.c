@@ -22,7 +22,7 @@
 
 #define LEN(array) (sizeof(array) / sizeof *(array))
 #define REQUESTS_MAX 8
-#define REQUEST_SIZE ((size_t)1 << 20)
+#define REQUEST_SIZE ((size_t)9 << 20)
 #define ID "the-access-key-id"
 #define SECRET "the-secret-access-key"
 #define HEAD(status) "HTTP/1.1 " status "\r\nConnection: close\r\n"
@@ -337,6 +337,97 @@ a_get_is_whole_or_none(void **state)
 	stop(6);
 }
 
+#define BEGUN REPLY("200 OK", "<InitiateMultipartUploadResult><UploadId>u+1</UploadId></InitiateMultipartUploadResult>")
+#define PART HEAD("200 OK") "ETag: \"ab\"\r\n\r\n"
+
+/* Of two parts, the second of one byte. */
+static enum problem
+put_large(void)
+{
+	const int64_t len = ((int64_t)8 << 20) + 1;
+	FILE *spool = tmpfile();
+	assert_int_equal(ftruncate(fileno(spool), len), 0);
+	enum problem problem = storage_put_file(it.storage, "archives/a", "application/zip", fileno(spool), len);
+	(void)fclose(spool);
+	return problem;
+}
+
+static void
+a_file_goes_up_in_parts(void **state)
+{
+	(void)state;
+	START(BEGUN, PART, PART, REPLY("200 OK", "<CompleteMultipartUploadResult/>"));
+	assert_int_equal(put_large(), PROBLEM_NONE);
+	stop(4);
+	assert_true(saw(0, "POST /pictures/archives/a?uploads= HTTP/1.1\r\n"));
+	assert_string_equal(header(0, "Content-Type"), "application/zip");
+	assert_true(saw(1, "PUT /pictures/archives/a?partNumber=1&uploadId=u%2B1 HTTP/1.1\r\n"));
+	assert_string_equal(header(1, "Content-Length"), "8388608");
+	assert_string_equal(header(2, "Content-Length"), "1");
+	assert_true(saw(3, "POST /pictures/archives/a?uploadId=u%2B1 HTTP/1.1\r\n"));
+	assert_true(
+	    saw(3, "<Part><PartNumber>1</PartNumber><ETag>&quot;ab&quot;</ETag></Part>"
+		   "<Part><PartNumber>2</PartNumber><ETag>&quot;ab&quot;</ETag></Part></CompleteMultipartUpload>"));
+}
+
+static void
+parts_that_fail_are_given_up(void **state)
+{
+	(void)state;
+	START(
+	    BEGUN, PART, ERROR("403 Forbidden", "AccessDenied"), REPLY("204 No Content", ""), REPLY("200 OK", "<x/>"));
+	assert_int_equal(put_large(), PROBLEM_STORAGE_UNAVAILABLE);
+	assert_int_equal(put_large(), PROBLEM_STORAGE_UNAVAILABLE);
+	stop(5);
+	assert_true(saw(3, "DELETE /pictures/archives/a?uploadId=u%2B1 HTTP/1.1\r\n"));
+}
+
+static void
+an_end_that_is_no_end_is_given_up(void **state)
+{
+	(void)state;
+	START(BEGUN, PART, PART, REPLY("200 OK", "<Error><Code>InternalError</Code></Error>"),
+	    HEAD("404 Not Found") "\r\n", REPLY("204 No Content", ""));
+	assert_int_equal(put_large(), PROBLEM_STORAGE_UNAVAILABLE);
+	stop(6);
+	assert_true(saw(5, "DELETE "));
+}
+
+static void
+an_end_whose_answer_was_lost_is_one(void **state)
+{
+	(void)state;
+	START(BEGUN, PART, PART, LOST, ERROR("404 Not Found", "NoSuchUpload"),
+	    HEAD("200 OK") "Content-Length: 8388609\r\n\r\n");
+	assert_int_equal(put_large(), PROBLEM_NONE);
+	stop(6);
+}
+
+static void
+a_piece_is_what_was_asked_for(void **state)
+{
+	char bytes[4] = "";
+	const struct storage_piece piece = {bytes, 4};
+	size_t len = 0;
+	int64_t total = 0;
+	(void)state;
+	START(HEAD("206 Partial Content") "Content-Range: bytes 4-6/7\r\nContent-Length: 3\r\n\r\nure",
+	    ERROR("404 Not Found", "NoSuchKey"), HEAD("200 OK") "Content-Length: 7\r\n\r\npicture",
+	    HEAD("206 Partial Content") "Content-Length: 3\r\n\r\nure",
+	    ERROR("416 Range Not Satisfiable", "InvalidRange"));
+	assert_int_equal(storage_read(it.storage, KEY, 4, &piece, &len, &total), PROBLEM_NONE);
+	assert_int_equal(len, 3);
+	assert_int_equal(total, 7);
+	assert_memory_equal(bytes, "ure", 3);
+	assert_int_equal(storage_read(it.storage, KEY, 0, &piece, &len, &total), PROBLEM_NOT_FOUND);
+	assert_int_equal(storage_read(it.storage, KEY, 0, &piece, &len, &total), PROBLEM_STORAGE_UNAVAILABLE);
+	assert_int_equal(storage_read(it.storage, KEY, 4, &piece, &len, &total), PROBLEM_STORAGE_UNAVAILABLE);
+	assert_int_equal(storage_read(it.storage, KEY, 7, &piece, &len, &total), PROBLEM_NONE);
+	assert_int_equal(len, 0);
+	stop(5);
+	assert_string_equal(header(0, "Range"), "bytes=4-7");
+}
+
 static void
 an_absent_object_is_deleted(void **state)
 {
@@ -549,6 +640,11 @@ main(void)
 	    T(a_taken_key_stays),
 	    T(a_server_without_conditions_is_used_without),
 	    T(a_get_is_whole_or_none),
+	    T(a_file_goes_up_in_parts),
+	    T(parts_that_fail_are_given_up),
+	    T(an_end_that_is_no_end_is_given_up),
+	    T(an_end_whose_answer_was_lost_is_one),
+	    T(a_piece_is_what_was_asked_for),
 	    T(an_absent_object_is_deleted),
 	    T(many_are_deleted_by_the_thousand),
 	    T(an_object_that_stays_is_told),

@@ -236,6 +236,58 @@ what_boto_puts_we_get_and_list(void **state)
 #define BIG ((size_t)8 << 20)
 
 static void
+a_file_goes_up_in_parts_and_comes_back_in_pieces(void **state)
+{
+	const int64_t size = ((int64_t)16 << 20) + 5;
+	char letters[8] = "";
+	const struct storage_piece piece = {letters, 6};
+	struct storage_unfinished *left = NULL;
+	size_t len = 0;
+	int64_t total = 0;
+	FILE *spool = tmpfile();
+	(void)state;
+	assert_int_equal(ftruncate(fileno(spool), size), 0);
+	assert_int_equal(pwrite(fileno(spool), "abcdefg", 7, size - 7), 7);
+	assert_int_equal(
+	    storage_put_file(it.storage, "archives/a", "application/zip", fileno(spool), size), PROBLEM_NONE);
+	assert_int_equal(
+	    storage_put_file(it.storage, "archives/b", "application/zip", fileno(spool), 10), PROBLEM_NONE);
+	assert_int_equal(storage_put_file(it.storage, "archives/c", "application/zip", fileno(spool), size + 1),
+	    PROBLEM_STORAGE_UNAVAILABLE);
+	(void)fclose(spool);
+	assert_string_equal(BOTO("list", "pictures"), "archives/a 16777221\narchives/b 10\n");
+	assert_int_equal(storage_read(it.storage, "archives/a", size - 6, &piece, &len, &total), PROBLEM_NONE);
+	assert_int_equal(len, 6);
+	assert_int_equal(total, size);
+	assert_string_equal(letters, "bcdefg");
+	assert_int_equal(storage_read(it.storage, "archives/a", size, &piece, &len, &total), PROBLEM_NONE);
+	assert_int_equal(len, 0);
+	assert_int_equal(storage_read(it.storage, "archives/c", 0, &piece, &len, &total), PROBLEM_NOT_FOUND);
+	assert_int_equal(storage_list_unfinished(it.storage, it.arena, "archives/", &left, &len), PROBLEM_NONE);
+	assert_int_equal(len, 0);
+	const char *const ours[] = {"archives/a", "archives/b"};
+	assert_int_equal(storage_delete_many(it.storage, ours, LEN(ours)), PROBLEM_NONE);
+}
+
+static void
+what_was_begun_is_found_and_given_up(void **state)
+{
+	struct storage_unfinished *left = NULL;
+	size_t count = 0;
+	(void)state;
+	(void)BOTO("begin", "pictures", "archives/a");
+	(void)BOTO("begin", "pictures", "gen/a");
+	assert_int_equal(storage_list_unfinished(it.storage, it.arena, "archives/", &left, &count), PROBLEM_NONE);
+	assert_int_equal(count, 1);
+	assert_string_equal(left[0].key, "archives/a");
+	assert_int_equal(storage_give_up(it.storage, &left[0]), PROBLEM_NONE);
+	assert_int_equal(storage_give_up(it.storage, &left[0]), PROBLEM_NONE);
+	assert_int_equal(storage_list_unfinished(it.storage, it.arena, "", &left, &count), PROBLEM_NONE);
+	assert_int_equal(count, 1);
+	assert_int_equal(storage_give_up(it.storage, &left[0]), PROBLEM_NONE);
+}
+
+static void
 large_and_empty_objects_come_back(void **state)
 {
 	uint8_t *bytes = NULL;
@@ -316,6 +368,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    T(what_we_put_boto_gets_until_we_delete_it),
 	    T(what_boto_puts_we_get_and_list),
+	    T(a_file_goes_up_in_parts_and_comes_back_in_pieces),
+	    T(what_was_begun_is_found_and_given_up),
 	    T(large_and_empty_objects_come_back),
 	    T(a_link_opens_one_object_for_a_time),
 	    T(another_secret_opens_nothing),
