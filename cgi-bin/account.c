@@ -39,6 +39,19 @@ static const struct body_field age_fields[] = {
     {.name = "at_least_13", .kind = BODY_BOOLEAN, .required = true, .offset = offsetof(struct age_body, at_least_13)},
 };
 
+struct version_body {
+	const char *version;
+};
+
+static const struct body_field version_fields[] = {
+    {.name = "version",
+	.kind = BODY_STRING,
+	.required = true,
+	.min = 1,
+	.max = 32,
+	.offset = offsetof(struct version_body, version)},
+};
+
 static enum problem
 site(struct app *app, struct request *request, struct response *response)
 {
@@ -98,6 +111,15 @@ confirm_age(struct app *app, struct request *request, struct response *response)
 }
 
 static enum problem
+acknowledge(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	struct version_body body = {0};
+	enum problem problem = request_json(request, response, version_fields, 1, &body);
+	return problem == PROBLEM_NONE ? account_acknowledge(&call, body.version) : problem;
+}
+
+static enum problem
 list_credits(struct app *app, struct request *request, struct response *response)
 {
 	struct call call = call_of(app, request, response);
@@ -124,6 +146,12 @@ static const struct route routes[] = {
 	.body = BODY_JSON,
 	.body_max = BODY_MAX,
 	.run = confirm_age},
+    {.method = "POST",
+	.path = "/api/account/acknowledge-policy",
+	.auth = AUTH_SELF,
+	.body = BODY_JSON,
+	.body_max = BODY_MAX,
+	.run = acknowledge},
     {.method = "GET", .path = "/api/account/credits", .auth = AUTH_USER, .run = list_credits},
 };
 

@@ -180,6 +180,21 @@ static const struct command commands[] = {
 	.run = ctl_dispute_lost,
     },
     {
+	.name = "policy list",
+	.usage = "",
+	.summary = "versions of the privacy policy: version, from when, material, state, accounts that acknowledged it "
+		   "last, change",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_policy_list,
+    },
+    {
+	.name = "policy add",
+	.usage = "VERSION --change TEXT --change-nl TEXT [--from RFC3339] [--minor]",
+	.summary = "publish the installed text as a new version; all are asked to acknowledge it, unless it is minor",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_policy_add,
+    },
+    {
 	.name = "share list",
 	.usage = "[--all]",
 	.summary = "shares with open reports, the longest waiting first; --all: every share there is",

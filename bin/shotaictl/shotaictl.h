@@ -60,6 +60,8 @@ enum exit_status ctl_webhooks_show(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_webhooks_replay(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_webhooks_link(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_reconcile(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_policy_list(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_policy_add(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_dispute_list(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_dispute_won(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_dispute_lost(struct ctl *ctl, int argc, char **argv);

@@ -7,13 +7,14 @@
 #include "feature/refusal.h"
 #include "feature/secret.h"
 
-enum { STATE, GET, UPDATE, CONFIRM_AGE };
+enum { STATE, GET, UPDATE, CONFIRM_AGE, ACKNOWLEDGE };
 
 static const struct db_statement statements[] = {
     [STATE] = {"select * from shotai.service_state()", true},
     [GET] = {"select * from shotai.get_account($1, $2)", true},
     [UPDATE] = {"select * from shotai.update_account($1, $2, $3, $4, $5)", true},
     [CONFIRM_AGE] = {"select * from shotai.confirm_age($1, $2, $3, $4, $5, $6)", false},
+    [ACKNOWLEDGE] = {"select * from shotai.acknowledge_policy($1, $2, $3)", true},
 };
 
 static const char purpose[] = "email-fold";
@@ -148,6 +149,7 @@ write_account(struct text *json, const struct db_result *rows)
 	text_json_open(json, "policy", '{');
 	text_json_string(json, "version", db_text(rows, 0, "policy_version"));
 	text_json_string(json, "acknowledged", db_text(rows, 0, "policy_acknowledged"));
+	text_json_bool(json, "notice", db_boolean(rows, 0, "policy_notice"));
 	text_json_close(json, '}');
 	text_json_open(json, "limits", '{');
 	text_json_int(json, "unfinished_max", db_integer(rows, 0, "unfinished_max"));
@@ -204,6 +206,17 @@ account_update(struct call *call, const struct account_change *change)
 	    call->user->user_id, call->user->session_id, change->locale, change->receipts, change->announcements};
 	AUTO_DB_RESULT rows = NULL;
 	enum problem problem = call_account(call, &statements[UPDATE], parameters, 5, &rows);
+	if (problem == PROBLEM_NONE)
+		write_account(call->json, rows);
+	return problem;
+}
+
+enum problem
+account_acknowledge(struct call *call, const char *version)
+{
+	const char *const parameters[] = {call->user->user_id, call->user->session_id, version};
+	AUTO_DB_RESULT rows = NULL;
+	enum problem problem = call_account(call, &statements[ACKNOWLEDGE], parameters, 3, &rows);
 	if (problem == PROBLEM_NONE)
 		write_account(call->json, rows);
 	return problem;

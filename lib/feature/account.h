@@ -33,6 +33,8 @@ struct account_change {
 
 /* Writes the account as it is afterwards. */
 [[nodiscard]] enum problem account_update(struct call *call, const struct account_change *change);
+/* The person has seen this version of the policy. Writes the account as it is afterwards. */
+[[nodiscard]] enum problem account_acknowledge(struct call *call, const char *version);
 /*
  * Writes the account, or, after at_least_13 false, {"erased":true}: then the
  * account is gone and *ret_erased true.

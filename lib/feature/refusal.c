@@ -16,6 +16,7 @@ static const struct {
     {"this model takes no reference", "dit model neemt geen referentie"},
     {"at most ", "ten hoogste "},
     {"is not one that a list gave", "komt niet uit een lijst"},
+    {"is no version that is in force or was", "is geen versie die geldt of gold"},
     {"must be en or nl", "moet en of nl zijn"},
     {"there is no such picture", "deze opname is er niet"},
     {"is shared often enough: at most ", "is vaak genoeg gedeeld: ten hoogste "},

@@ -47,7 +47,7 @@ $$;
 -- order of consumption, or one without a lot.
 create or replace function shotai.account_answer(p_account bigint, p_email text)
 returns table (user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
-	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
+	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
 	generate_burst integer, generate_per_minute integer, status text,
 	lot_source text, lot_remaining bigint, lot_expires_at text,
 	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
@@ -60,6 +60,7 @@ begin
 	select a.user_id, p_email, a.balance, a.locale, a.receipts, a.announcements,
 		a.age_confirmed_at is not null,
 		(select s.policy_version from service_state() s), a.policy_acknowledged,
+		policy_notice(a.policy_acknowledged, a.created_at),
 		p.unfinished_max, p.generate_burst, p.generate_per_minute, a.status,
 		l.source, l.remaining, rfc3339(l.expires_at), s.*
 	from account a
@@ -74,7 +75,7 @@ $$;
 create or replace function shotai.get_account(p_user_id uuid, p_session_id uuid)
 returns table (problem text, retry_after integer, extras text,
 	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
-	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
+	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
 	generate_burst integer, generate_per_minute integer, status text,
 	lot_source text, lot_remaining bigint, lot_expires_at text,
 	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
@@ -117,7 +118,7 @@ create or replace function shotai.update_account(p_user_id uuid, p_session_id uu
 	p_receipts boolean default null, p_announcements boolean default null)
 returns table (problem text, retry_after integer, extras text,
 	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
-	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
+	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
 	generate_burst integer, generate_per_minute integer, status text,
 	lot_source text, lot_remaining bigint, lot_expires_at text,
 	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
@@ -158,6 +159,54 @@ begin
 end
 $$;
 grant execute on function shotai.update_account(uuid, uuid, text, boolean, boolean) to shotai_web;
+
+-- The version must be in force or have been; an older one than was acknowledged changes nothing.
+create or replace function shotai.acknowledge_policy(p_user_id uuid, p_session_id uuid, p_version text)
+returns table (problem text, retry_after integer, extras text,
+	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
+	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
+	generate_burst integer, generate_per_minute integer, status text,
+	lot_source text, lot_remaining bigint, lot_expires_at text,
+	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
+	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+declare
+	v_user record;
+	v_account account;
+	v_from timestamptz;
+begin
+	select * from auth_session(p_user_id, p_session_id) into v_user;
+	if not found then
+		problem := 'unauthenticated';
+		return next;
+		return;
+	end if;
+	select * from open_account(p_user_id) into v_account;
+	if v_account.id is null or v_account.status = 'closed' then
+		problem := 'account_suspended';
+		return next;
+		return;
+	end if;
+	select v.effective_from from policy_version v
+	where v.version = p_version and v.effective_from <= clock_timestamp() into v_from;
+	if not found then
+		problem := 'invalid_request';
+		extras := '{"errors":[{"pointer":"/version","detail":"is no version that is in force or was"}]}';
+		return next;
+		return;
+	end if;
+
+	perform expire_lots(v_account.id);
+	update account a
+	set policy_acknowledged = p_version, change_no = a.change_no + 1
+	where a.id = v_account.id and v_from > coalesce(
+		(select v.effective_from from policy_version v where v.version = a.policy_acknowledged), '-infinity');
+	return query select null::text, null::integer, null::text, a.* from account_answer(v_account.id, v_user.email) a;
+end
+$$;
+grant execute on function shotai.acknowledge_policy(uuid, uuid, text) to shotai_web;
 
 -- Credits for a new person: once per folded address, once per account.
 create or replace function shotai.grant_welcome(p_account bigint, p_email_hash bytea) returns void
@@ -218,7 +267,7 @@ begin
 	update checkout c set url = null where c.account = p_account;
 	delete from idempotency i where i.account = p_account;
 	delete from rate_state r where r.account = p_account;
-	update welcome_grant w set delete_after = clock_timestamp() + interval '24 months' where w.account = p_account;
+	update welcome_grant w set delete_after = clock_timestamp() + retention('welcome') where w.account = p_account;
 
 	if exists (select from credit_entry e where e.account = p_account)
 		or exists (select from operator_log o where o.account = p_account)
@@ -238,7 +287,7 @@ create or replace function shotai.confirm_age(p_user_id uuid, p_session_id uuid,
 	p_email_hash text, p_previous_hash text default null)
 returns table (problem text, retry_after integer, extras text, erased boolean,
 	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
-	age_confirmed boolean, policy_version text, policy_acknowledged text, unfinished_max integer,
+	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
 	generate_burst integer, generate_per_minute integer, status text,
 	lot_source text, lot_remaining bigint, lot_expires_at text,
 	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
@@ -277,7 +326,7 @@ begin
 	if not p_at_least_13 then
 		if v_hash is not null then
 			insert into age_block (email_hash, blocked_until)
-			values (v_hash, clock_timestamp() + interval '12 months')
+			values (v_hash, clock_timestamp() + retention('age_block'))
 			on conflict (email_hash) do update set blocked_until = excluded.blocked_until;
 		end if;
 		perform erase_account(v_account.id);

@@ -44,7 +44,7 @@ begin
 
 	select k.* from idempotency k
 	where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
-		and k.created_at > clock_timestamp() - interval '24 hours'
+		and k.created_at > clock_timestamp() - retention('idempotency')
 	into v_key;
 	select c.* from checkout c where c.id = v_key.created into v_earlier;
 	-- Creem has at most 5 seconds to answer; later the request that asked has died.

@@ -153,7 +153,7 @@ begin
 
 	select k.* from idempotency k
 	where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
-		and k.created_at > clock_timestamp() - interval '24 hours'
+		and k.created_at > clock_timestamp() - retention('idempotency')
 	into v_key;
 	if v_key.request_hash <> v_hash then
 		problem := 'idempotency_key_reused';

@@ -64,7 +64,7 @@ begin
 
 	select k.* from idempotency k
 	where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
-		and k.created_at > clock_timestamp() - interval '24 hours'
+		and k.created_at > clock_timestamp() - retention('idempotency')
 	into v_key;
 	if v_key.request_hash = v_hash then
 		return query
@@ -363,10 +363,10 @@ begin
 	delete from share s
 	where s.id = any (array(
 		select o.id from share o
-		where o.expires_at < clock_timestamp() - interval '1 day' and o.taken_down_at is null
+		where o.expires_at < clock_timestamp() - retention('share') and o.taken_down_at is null
 		order by o.expires_at limit 1000 for update skip locked));
 	get diagnostics v_rows = row_count;
-	delete from share_report r where r.decided_at < clock_timestamp() - interval '90 days';
+	delete from share_report r where r.decided_at < clock_timestamp() - retention('share_report');
 	return v_rows;
 end
 $$;

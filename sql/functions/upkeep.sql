@@ -93,14 +93,15 @@ begin
 	delete from idempotency i
 	where i.ctid = any (array(
 		select o.ctid from idempotency o
-		where o.created_at <= v_now - interval '24 hours'
+		where o.created_at <= v_now - retention('idempotency')
 		order by o.created_at limit 1000 for update skip locked));
 	get diagnostics v_keys = row_count;
 	delete from rate_state r
 	where r.ctid = any (array(
-		select o.ctid from rate_state o where o.arrival < v_now - interval '1 day' limit 1000 for update skip locked));
+		select o.ctid from rate_state o where o.arrival < v_now - retention('rate_state') limit 1000 for update skip locked));
 	get diagnostics v_rates = row_count;
 	v_shares := sweep_shares();
+	delete from mail_outbox m where m.finished_at <= v_now - retention('mail');
 	delete from welcome_grant w where w.delete_after <= v_now;
 	delete from age_block b where b.blocked_until <= v_now;
 	delete from worker w where w.seen_at < v_now - interval '1 day';

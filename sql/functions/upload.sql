@@ -88,7 +88,7 @@ begin
 	v_now := clock_timestamp();
 	select k.* from idempotency k
 	where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
-		and k.created_at > v_now - interval '24 hours'
+		and k.created_at > v_now - retention('idempotency')
 	into v_key;
 	select u.* from upload u
 	where u.id = v_key.created and u.deleted_at is null and u.expires_at > v_now
@@ -297,7 +297,7 @@ end
 $$;
 grant execute on function shotai.unowned_uploads(text[], text[]) to shotai_worker;
 
--- Tombstones over 30 days old go.
+-- Old tombstones go.
 create or replace function shotai.prune_uploads() returns table (pruned bigint)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
@@ -305,7 +305,7 @@ begin
 	delete from upload u
 	where u.id = any (array(
 		select o.id from upload o
-		where o.deleted_at <= clock_timestamp() - interval '30 days'
+		where o.deleted_at <= clock_timestamp() - retention('upload')
 		order by o.deleted_at limit 10000 for update skip locked));
 	get diagnostics pruned = row_count;
 	return next;

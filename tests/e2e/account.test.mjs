@@ -49,6 +49,16 @@ test("confirming the age gives the welcome credits, once", async () => {
   for (const answer of again) assert.equal(answer.json.balance, 50);
 });
 
+test("a version of the policy is acknowledged", async () => {
+  const user = await newUser();
+  const version = (await call(null, "GET", "/api/config")).json.policy_version;
+  const { json } = await call(user, "POST", "/api/account/acknowledge-policy", { version });
+  assert.deepEqual(json.policy, { version, acknowledged: version, notice: false });
+  for (const body of [{}, { version: "" }, { version: 1 }, { version, more: 1 }, { version: "1999-01-01" }])
+    await refused("invalid_request", user, "POST", "/api/account/acknowledge-policy", body);
+  assert.deepEqual((await call(user, "GET", "/api/account")).json, json);
+});
+
 test("many confirmations at once grant once", async () => {
   const user = await newUser({ confirmAge: false });
   await Promise.all(Array.from({ length: 16 }, () => confirm(user, true)));

@@ -41,6 +41,7 @@ POST /api/history/delete         401      401    401       204        204     40
 DELETE /api/history/{id}         401      401    401       404        404     403          404        404    204
 PATCH /api/account               401      401    401       200        200     403          200        200    200
 POST /api/account/confirm-age    401      401    401       200        200     403          200        200    200
+POST /api/account/acknowledge-policy  401  401    401       200        200     403          200        200    200
 `;
 
 const [people, ...rows] = MATRIX.trim().split("\n").map((line) => line.trim().split(/\s{2,}/));
@@ -55,6 +56,7 @@ const bodyOf = (operation, things) => ({
   "POST /api/billing/checkout": { product_id: "top-up-100" },
   "PATCH /api/account": { locale: "nl" },
   "POST /api/account/confirm-age": { at_least_13: true },
+  "POST /api/account/acknowledge-policy": { version: "2026-11-01" },
   "POST /webhooks/creem": {},
 })[operation];
 

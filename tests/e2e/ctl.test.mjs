@@ -224,3 +224,18 @@ test("the running stack's books are clean", async () => {
   const { status, stdout } = await ctl("audit");
   assert.equal(status, 0, stdout);
 });
+
+test("a new version of the policy is published", async () => {
+  const list = async () => (await shotaictl(["policy", "list"])).stdout;
+  assert.match(await list(), /^2026-11-01 +2026-11-01T00:00:00\.000Z t current 0 +The first version\.\n$/);
+  const change = ["--change", "More is kept.", "--change-nl", "Er wordt meer bewaard."];
+  for (const args of [[], ["2030-01-01"], ["2030-01-01", ...change, "--from", "soon"]])
+    assert.equal((await shotaictl(["policy", "add", ...args])).status, 2, args.join(" "));
+  const early = await shotaictl(["policy", "add", "2030-01-01", ...change, "--from", "2020-01-01T00:00:00Z"]);
+  assert.equal(early.status, 1);
+  assert.match(early.stderr, /effective_from/);
+  const { status, stdout, stderr } = await shotaictl(["policy", "add", "2030-01-01", ...change, "--from", "2030-01-01T00:00:00Z", "--minor"]);
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, "version 2030-01-01 holds from 2030-01-01T00:00:00.000Z\n");
+  assert.match(await list(), /current .*\n2030-01-01 +2030-01-01T00:00:00\.000Z f coming +0 +More is kept\.\n$/);
+});
