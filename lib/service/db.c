@@ -230,27 +230,34 @@ run(struct db *db, struct arena *arena, struct call *call)
 	}
 }
 
+/* A copy of a column of the first row; NULL: null, or there is no such column. */
+static const char *
+copy_first(struct arena *arena, const PGresult *result, const char *name)
+{
+	int column = PQfnumber(result, name);
+
+	return column >= 0 && !PQgetisnull(result, 0, column) ? arena_strdup(arena, PQgetvalue(result, 0, column))
+							      : NULL;
+}
+
 /* The problem in the first column of the first row, if it is called so. */
 static enum problem
 refusal_of(struct arena *arena, const PGresult *result, struct db_refusal *ret_refusal)
 {
-	const char *code;
-	int column;
+	struct db_refusal nowhere = {0};
+	struct db_refusal *refusal = ret_refusal != NULL ? ret_refusal : &nowhere;
 
-	if (PQntuples(result) == 0 || PQnfields(result) == 0 || strcmp(PQfname(result, 0), "problem") != 0 ||
-	    PQgetisnull(result, 0, 0))
+	if (PQntuples(result) == 0 || PQnfields(result) == 0 || strcmp(PQfname(result, 0), "problem") != 0)
 		return PROBLEM_NONE;
-	code = PQgetvalue(result, 0, 0);
-	if (ret_refusal != NULL) {
-		*ret_refusal = (struct db_refusal){0};
-		column = PQfnumber(result, "retry_after");
-		if (column >= 0)
-			ret_refusal->retry_after = strtoimax(PQgetvalue(result, 0, column), NULL, 10);
-		column = PQfnumber(result, "extras");
-		if (column >= 0 && !PQgetisnull(result, 0, column))
-			ret_refusal->extras = arena_strdup(arena, PQgetvalue(result, 0, column));
-	}
-	return problem_from_code(code);
+	const char *rate = copy_first(arena, result, "rate");
+	if (rate != NULL)
+		refusal->rate = rate;
+	if (PQgetisnull(result, 0, 0))
+		return PROBLEM_NONE;
+	const char *seconds = copy_first(arena, result, "retry_after");
+	refusal->retry_after = seconds != NULL ? strtoimax(seconds, NULL, 10) : 0;
+	refusal->extras = copy_first(arena, result, "extras");
+	return problem_from_code(PQgetvalue(result, 0, 0));
 }
 
 static struct db_result *

@@ -11,7 +11,8 @@
  *
  * Refusals are results: when the first column is named `problem` and the first
  * row holds a code there, db_call returns that problem; the columns
- * `retry_after` (seconds) and `extras` (a JSON object) go to struct db_refusal.
+ * `retry_after` (seconds) and `extras` (a JSON object) go to struct db_refusal; a
+ * column `rate` does so whether the answer is a refusal or not.
  *
  * Only SQLSTATE, function name and constraint name are ever logged.
  */
@@ -36,6 +37,7 @@ struct db_statement {
 struct db_refusal {
 	int64_t retry_after; /* seconds, 0: none */
 	const char *extras;  /* JSON object in the arena, or NULL */
+	const char *rate;    /* what the last admitting function said of the rate, refused or not, or NULL */
 };
 
 struct db_result;

@@ -149,6 +149,21 @@ cache_header(const struct response *response)
 	return "Cache-Control";
 }
 
+/*
+ * RateLimit and RateLimit-Policy (draft-ietf-httpapi-ratelimit-headers) from
+ * "generate;q=100;w=100;r=42;t=1": the action, its policy, what is left of it.
+ */
+static void
+write_rate(const char *rate, struct text *ret_head)
+{
+	int name = (int)strcspn(rate, ";");
+	const char *left = strstr(rate, ";r=");
+
+	assert(left != NULL && strpbrk(rate, "\"\r\n") == NULL);
+	text_printf(ret_head, "RateLimit-Policy: \"%.*s\"%.*s\r\n", name, rate, (int)(left - rate) - name, rate + name);
+	text_printf(ret_head, "RateLimit: \"%.*s\"%s\r\n", name, rate, left);
+}
+
 void
 response_finish(struct response *response, const struct request *request, struct text *ret_head)
 {
@@ -169,6 +184,8 @@ response_finish(struct response *response, const struct request *request, struct
 	    ret_head, "%s: %s\r\nX-Request-Id: %s\r\n", cache_header(response), response->cache_control, request->id);
 	for (size_t i = 0; i < response->header_count; i++)
 		text_printf(ret_head, "%s: %s\r\n", response->headers[i].name, response->headers[i].value);
+	if (response->refusal.rate != NULL)
+		write_rate(response->refusal.rate, ret_head);
 	if (!bodyless && response->body.len > 0)
 		text_printf(ret_head, "Content-Length: %zu\r\n", response->body.len);
 	text_add(ret_head, "\r\n");

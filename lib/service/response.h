@@ -30,7 +30,7 @@ struct response {
 	size_t header_count;
 	/* of a problem */
 	enum problem problem;
-	struct db_refusal refusal; /* named extras and Retry-After */
+	struct db_refusal refusal; /* named extras and Retry-After; its rate tells itself in every answer */
 	const char *detail;        /* what it means here, in the request's language; NULL: what it always means */
 	const char *errors;        /* members of invalid_request's `errors` */
 };
@@ -44,7 +44,7 @@ void response_header(struct response *response, const char *name, const char *va
 /* Turns a problem into the answer, replacing what the handler wrote. */
 void response_problem(struct response *response, const struct request *request, enum problem problem);
 /*
- * Completes the answer (ETag, 304, X-Request-Id) and writes status line and
+ * Completes the answer (ETag, 304, X-Request-Id, RateLimit fields) and writes status line and
  * headers to ret_head. A 304 or an answer to HEAD leaves response->body empty.
  */
 void response_finish(struct response *response, const struct request *request, struct text *ret_head);

@@ -3,46 +3,6 @@
 select set_config('shotai.migrating_role', current_user, false);
 set role shotai_owner;
 
--- The account of a user, locked; opened when there is none. The caller has
--- just seen the user in auth.users. No row: its erasure is under way.
-create or replace function shotai.open_account(p_user_id uuid) returns setof shotai.account
-language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
-as $$
-begin
-	return query select * from account a where a.user_id = p_user_id for no key update;
-	if found or exists (select from auth_deletion d where d.user_id = p_user_id) then
-		return;
-	end if;
-	insert into account (user_id) values (p_user_id) on conflict (user_id) do nothing;
-	return query select * from account a where a.user_id = p_user_id for no key update;
-end
-$$;
-
--- The generic cell rate algorithm: a burst, then so many a minute. Returns the
--- seconds to wait, 0 when the request may pass; only then it counts.
-create or replace function shotai.take_token(p_account bigint, p_action text, p_burst integer, p_per_minute integer)
-returns integer
-language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
-as $$
-declare
-	v_now timestamptz := clock_timestamp();
-	v_step interval := interval '1 minute' / p_per_minute;
-	v_latest timestamptz := v_now + v_step * (p_burst - 1);
-	v_arrival timestamptz;
-begin
-	insert into rate_state as r (account, action, arrival)
-	values (p_account, p_action, v_now + v_step)
-	on conflict (account, action) do update
-	set arrival = greatest(r.arrival, v_now) + v_step
-	where greatest(r.arrival, v_now) <= v_latest;
-	if found then
-		return 0;
-	end if;
-	select r.arrival from rate_state r where r.account = p_account and r.action = p_action into strict v_arrival;
-	return greatest(1, ceil(extract(epoch from v_arrival - v_latest)))::integer;
-end
-$$;
-
 -- The account as it is shown: one row for each lot with credits left, in the
 -- order of consumption, or one without a lot.
 create or replace function shotai.account_answer(p_account bigint, p_email text)
@@ -127,18 +87,11 @@ language plpgsql volatile security definer set search_path = pg_catalog, shotai,
 as $$
 #variable_conflict use_column
 declare
-	v_user record;
-	v_account account;
+	v_in admission := admit(p_user_id, p_session_id, null);
+	v_account bigint := (v_in.account).id;
 begin
-	select * from auth_session(p_user_id, p_session_id) into v_user;
-	if not found then
-		problem := 'unauthenticated';
-		return next;
-		return;
-	end if;
-	select * from open_account(p_user_id) into v_account;
-	if v_account.id is null or v_account.status = 'closed' then
-		problem := 'account_suspended';
+	problem := v_in.problem;
+	if problem is not null then
 		return next;
 		return;
 	end if;
@@ -149,13 +102,13 @@ begin
 		return;
 	end if;
 
-	perform expire_lots(v_account.id);
+	perform expire_lots(v_account);
 	update account a
 	set locale = coalesce(p_locale, a.locale), receipts = coalesce(p_receipts, a.receipts),
 		announcements = coalesce(p_announcements, a.announcements), change_no = a.change_no + 1
-	where a.id = v_account.id
+	where a.id = v_account
 		and (a.locale <> p_locale or a.receipts <> p_receipts or a.announcements <> p_announcements);
-	return query select null::text, null::integer, null::text, a.* from account_answer(v_account.id, v_user.email) a;
+	return query select null::text, null::integer, null::text, a.* from account_answer(v_account, v_in.email) a;
 end
 $$;
 grant execute on function shotai.update_account(uuid, uuid, text, boolean, boolean) to shotai_web;
@@ -173,19 +126,12 @@ language plpgsql volatile security definer set search_path = pg_catalog, shotai,
 as $$
 #variable_conflict use_column
 declare
-	v_user record;
-	v_account account;
+	v_in admission := admit(p_user_id, p_session_id, null);
+	v_account bigint := (v_in.account).id;
 	v_from timestamptz;
 begin
-	select * from auth_session(p_user_id, p_session_id) into v_user;
-	if not found then
-		problem := 'unauthenticated';
-		return next;
-		return;
-	end if;
-	select * from open_account(p_user_id) into v_account;
-	if v_account.id is null or v_account.status = 'closed' then
-		problem := 'account_suspended';
+	problem := v_in.problem;
+	if problem is not null then
 		return next;
 		return;
 	end if;
@@ -198,12 +144,12 @@ begin
 		return;
 	end if;
 
-	perform expire_lots(v_account.id);
+	perform expire_lots(v_account);
 	update account a
 	set policy_acknowledged = p_version, change_no = a.change_no + 1
-	where a.id = v_account.id and v_from > coalesce(
+	where a.id = v_account and v_from > coalesce(
 		(select v.effective_from from policy_version v where v.version = a.policy_acknowledged), '-infinity');
-	return query select null::text, null::integer, null::text, a.* from account_answer(v_account.id, v_user.email) a;
+	return query select null::text, null::integer, null::text, a.* from account_answer(v_account, v_in.email) a;
 end
 $$;
 grant execute on function shotai.acknowledge_policy(uuid, uuid, text) to shotai_web;
@@ -298,21 +244,16 @@ as $$
 declare
 	v_hash bytea := decode(p_email_hash, 'hex');
 	v_previous bytea := decode(p_previous_hash, 'hex');
-	v_user record;
+	v_in admission;
 	v_account account;
 begin
 	if p_at_least_13 is null then
 		raise exception 'an age must be confirmed or denied' using errcode = 'null_value_not_allowed';
 	end if;
-	select * from auth_session(p_user_id, p_session_id) into v_user;
-	if not found then
-		problem := 'unauthenticated';
-		return next;
-		return;
-	end if;
-	select * from open_account(p_user_id) into v_account;
-	if v_account.id is null or v_account.status = 'closed' then
-		problem := 'account_suspended';
+	v_in := admit(p_user_id, p_session_id, null);
+	v_account := v_in.account;
+	problem := v_in.problem;
+	if problem is not null then
 		return next;
 		return;
 	end if;
@@ -349,12 +290,12 @@ begin
 	where a.id = v_account.id and a.age_confirmed_at is null;
 	-- The hash is of the token's address: it counts only while that is the user's, and confirmed.
 	if v_hash is not null and v_account.status = 'active'
-		and v_user.email_confirmed and not v_user.anonymous and lower(v_user.email) = lower(p_email) then
+		and v_in.email_confirmed and not v_in.anonymous and lower(v_in.email) = lower(p_email) then
 		perform grant_welcome(v_account.id, v_hash);
 	end if;
 	perform expire_lots(v_account.id);
 	return query
-	select null::text, null::integer, null::text, false, a.* from account_answer(v_account.id, v_user.email) a;
+	select null::text, null::integer, null::text, false, a.* from account_answer(v_account.id, v_in.email) a;
 end
 $$;
 grant execute on function shotai.confirm_age(uuid, uuid, boolean, text, text, text) to shotai_web;

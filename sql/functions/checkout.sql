@@ -3,61 +3,41 @@
 select set_config('shotai.migrating_role', current_user, false);
 set role shotai_owner;
 
--- Refusals in this order: unauthenticated, anonymous_not_allowed,
--- idempotency_in_progress, account_suspended, age_confirmation_required, a
--- replay or idempotency_key_reused, product_unknown, already_subscribed,
--- rate_limited: each new row is a call to Creem.
+-- After the refusals of admit the first of this order is given: a replay or
+-- idempotency_key_reused, product_unknown, already_subscribed, rate_limited.
 create or replace function shotai.start_checkout(p_user_id uuid, p_session_id uuid, p_product_id text,
 	p_idempotency_key text, p_request_hash text)
-returns table (problem text, retry_after integer, extras text, replayed boolean, checkout_id uuid, creem_product_id text,
-	email text, checkout_url text)
+returns table (problem text, retry_after integer, extras text, rate text, replayed boolean, checkout_id uuid,
+	creem_product_id text, email text, checkout_url text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
 declare
-	v_route constant text := 'checkout';
-	v_hash bytea := decode(p_request_hash, 'hex');
-	v_user record;
-	v_account account;
-	v_key idempotency;
+	v_in admission := admit(p_user_id, p_session_id, 'checkout', p_idempotency_key, p_request_hash);
+	v_account bigint := (v_in.account).id;
 	v_earlier checkout;
 	v_sale sale;
 begin
-	select * from auth_session(p_user_id, p_session_id) into v_user;
-	problem := case when not found then 'unauthenticated' when v_user.anonymous then 'anonymous_not_allowed' end;
-	if problem is null and p_idempotency_key is not null and not hold_key(p_user_id, v_route, p_idempotency_key) then
-		problem := 'idempotency_in_progress';
-		retry_after := 1;
-	end if;
-	if problem is not null then
-		return next;
-		return;
-	end if;
-	select * from open_account(p_user_id) into v_account;
-	problem := case
-		when v_account.id is null or v_account.status <> 'active' then 'account_suspended'
-		when v_account.age_confirmed_at is null then 'age_confirmation_required' end;
+	problem := v_in.problem;
+	retry_after := v_in.retry_after;
+	rate := v_in.rate;
 	if problem is not null then
 		return next;
 		return;
 	end if;
 
-	select k.* from idempotency k
-	where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
-		and k.created_at > clock_timestamp() - retention('idempotency')
-	into v_key;
-	select c.* from checkout c where c.id = v_key.created into v_earlier;
+	select c.* from checkout c where c.id = v_in.created into v_earlier;
 	-- Creem has at most 5 seconds to answer; later the request that asked has died.
 	if v_earlier.state = 'created' and v_earlier.created_at > clock_timestamp() - interval '10 seconds' then
 		problem := 'idempotency_in_progress';
 		retry_after := 2;
-	elsif v_earlier.state in ('open', 'completed') and v_key.request_hash <> v_hash then
+	elsif v_earlier.state in ('open', 'completed') and v_in.reused then
 		problem := 'idempotency_key_reused';
 	elsif v_earlier.state in ('open', 'completed') then
 		replayed := true;
 		checkout_id := v_earlier.id;
 		checkout_url := v_earlier.url;
-		email := v_user.email;
+		email := v_in.email;
 		select r.creem_product from product r where r.id = v_earlier.product into creem_product_id;
 	end if;
 	if problem is not null or replayed then
@@ -71,27 +51,20 @@ begin
 		when v_sale.id is null then 'product_unknown'
 		when v_sale.kind = 'subscription' and exists (
 			select from subscription s
-			where s.account = v_account.id and coalesce(s.status, '') not in ('canceled', 'expired', 'incomplete')
-		) then 'already_subscribed' end;
-	if problem is null then
-		retry_after := nullif(take_token(v_account.id, v_route, 30, 10), 0);
-		problem := case when retry_after is not null then 'rate_limited' end;
-	end if;
+			where s.account = v_account and coalesce(s.status, '') not in ('canceled', 'expired', 'incomplete')
+		) then 'already_subscribed'
+		when v_in.wait > 0 then 'rate_limited' end;
 	if problem is not null then
+		retry_after := case problem when 'rate_limited' then v_in.wait end;
 		return next;
 		return;
 	end if;
 
-	insert into checkout (account, product) values (v_account.id, v_sale.id) returning id into checkout_id;
-	if p_idempotency_key is not null then
-		insert into idempotency as k (account, route, key, request_hash, created)
-		values (v_account.id, v_route, p_idempotency_key, v_hash, checkout_id)
-		on conflict (account, route, key) do update
-		set request_hash = excluded.request_hash, created = excluded.created, created_at = excluded.created_at;
-	end if;
+	insert into checkout (account, product) values (v_account, v_sale.id) returning id into checkout_id;
+	perform keep_key(v_account, 'checkout', p_idempotency_key, p_request_hash, checkout_id);
 	replayed := false;
 	creem_product_id := v_sale.creem_product;
-	email := v_user.email;
+	email := v_in.email;
 	return next;
 end
 $$;
@@ -131,27 +104,27 @@ end
 $$;
 grant execute on function shotai.retire_checkout(uuid) to shotai_web;
 
--- Open to suspended accounts too.
 create or replace function shotai.get_portal_customer(p_user_id uuid, p_session_id uuid)
-returns table (problem text, retry_after integer, extras text, creem_customer_id text)
+returns table (problem text, retry_after integer, extras text, rate text, creem_customer_id text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
 declare
-	v_user record;
+	v_in admission := admit(p_user_id, p_session_id, 'portal');
 begin
-	select * from auth_session(p_user_id, p_session_id) into v_user;
-	problem := case when not found then 'unauthenticated' when v_user.anonymous then 'anonymous_not_allowed' end;
-	if problem is null then
-		-- The customer of the newest purchase, unless he pays for others too.
-		select l.id from creem_link l join account a on a.id = l.account
-		where a.user_id = p_user_id and a.status <> 'closed' and l.kind = 'customer'
-			and not exists (select from creem_link o where o.kind = 'customer' and o.id = l.id and o.account <> l.account)
-		order by l.created_at desc, l.id
-		limit 1
-		into creem_customer_id;
-		problem := case when creem_customer_id is null then 'not_found' end;
-	end if;
+	-- The customer of the newest purchase, unless he pays for others too.
+	select l.id from creem_link l
+	where l.account = (v_in.account).id and l.kind = 'customer'
+		and not exists (select from creem_link o where o.kind = 'customer' and o.id = l.id and o.account <> l.account)
+	order by l.created_at desc, l.id
+	limit 1
+	into creem_customer_id;
+	problem := case
+		when v_in.problem is not null then v_in.problem
+		when creem_customer_id is null then 'not_found'
+		when v_in.wait > 0 then 'rate_limited' end;
+	retry_after := case problem when 'rate_limited' then v_in.wait end;
+	rate := v_in.rate;
 	return next;
 end
 $$;

@@ -64,41 +64,13 @@ end
 $$;
 grant execute on function shotai.list_models() to shotai_web;
 
--- Holds an idempotency key until commit. False: another request with this key
--- is still running after half a second.
-create or replace function shotai.hold_key(p_user_id uuid, p_route text, p_key text) returns boolean
-language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
-as $$
-declare
-	v_lock bigint := hashtextextended(p_user_id || ' ' || p_route || ' ' || p_key, 0);
-	v_timeout text := current_setting('lock_timeout');
-begin
-	if pg_try_advisory_xact_lock(v_lock) then
-		return true;
-	end if;
-	perform set_config('lock_timeout', '500ms', true);
-	begin
-		perform pg_advisory_xact_lock(v_lock);
-	exception when lock_not_available then
-		perform set_config('lock_timeout', v_timeout, true);
-		return false;
-	end;
-	perform set_config('lock_timeout', v_timeout, true);
-	return true;
-end
-$$;
-
--- Charges a request and queues it, or says why not. Every request that gets
--- here takes a token, whatever the answer, except one that finds its key in
--- progress: the first one holds the tokens. Where several refusals hold, the
--- first of this order is given: unauthenticated, anonymous_not_allowed,
--- idempotency_in_progress, account_suspended, age_confirmation_required, a
--- replay or idempotency_key_reused, model_unknown, model_unavailable,
--- invalid_request, upload_unknown, upload_expired, rate_limited,
--- too_many_in_flight, insufficient_credits.
+-- Charges a request and queues it, or says why not. After the refusals of admit
+-- the first of this order is given: a replay or idempotency_key_reused,
+-- model_unknown, model_unavailable, invalid_request, upload_unknown,
+-- upload_expired, rate_limited, too_many_in_flight, insufficient_credits.
 create or replace function shotai.admit_generation(p_user_id uuid, p_session_id uuid, p_model text, p_prompt text,
 	p_aspect_ratio text, p_count integer, p_seed bigint, p_upload_ids uuid[], p_idempotency_key text, p_request_hash text)
-returns table (problem text, retry_after integer, extras text, replayed boolean, balance bigint,
+returns table (problem text, retry_after integer, extras text, rate text, replayed boolean, balance bigint,
 	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
 	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
 	created_at text, started_at text, finished_at text,
@@ -107,64 +79,35 @@ language plpgsql volatile security definer set search_path = pg_catalog, shotai,
 as $$
 #variable_conflict use_column
 declare
-	v_route constant text := 'generate';
-	v_hash bytea := decode(p_request_hash, 'hex');
-	v_user record;
-	v_signed_in boolean;
-	v_account account;
-	v_plan plan;
+	v_in admission := admit(p_user_id, p_session_id, 'generate', p_idempotency_key, p_request_hash);
+	v_account account := v_in.account;
+	v_plan plan := v_in.plan;
 	v_wait integer;
-	v_key idempotency;
 	v_offer offer;
 	v_errors jsonb;
 	v_reference text;
 	v_price bigint;
 	v_generation uuid;
 begin
-	select * from auth_session(p_user_id, p_session_id) into v_user;
-	v_signed_in := found;
-	if v_signed_in and p_idempotency_key is not null and not hold_key(p_user_id, v_route, p_idempotency_key) then
-		problem := 'idempotency_in_progress';
-		retry_after := 1;
-		return next;
-		return;
-	end if;
-
-	if v_signed_in then
-		select * from open_account(p_user_id) into v_account;
-	else
-		select a.* from account a where a.user_id = p_user_id into v_account;
-	end if;
-	if v_account.id is not null then
-		select p.* from plan p where p.id = v_account.plan into strict v_plan;
-		v_wait := greatest(take_token(v_account.id, v_route, v_plan.generate_burst, v_plan.generate_per_minute),
-			refused_wait(v_account.id, v_plan));
-	end if;
-	problem := case
-		when not v_signed_in then 'unauthenticated'
-		when v_user.anonymous then 'anonymous_not_allowed'
-		when v_account.id is null or v_account.status <> 'active' then 'account_suspended'
-		when v_account.age_confirmed_at is null then 'age_confirmation_required' end;
+	problem := v_in.problem;
+	retry_after := v_in.retry_after;
+	rate := v_in.rate;
 	if problem is not null then
 		return next;
 		return;
 	end if;
 	v_account.balance := v_account.balance - expire_lots(v_account.id);
 
-	select k.* from idempotency k
-	where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
-		and k.created_at > clock_timestamp() - retention('idempotency')
-	into v_key;
-	if v_key.request_hash <> v_hash then
+	if v_in.reused then
 		problem := 'idempotency_key_reused';
 		return next;
 		return;
-	elsif v_key.request_hash = v_hash then
+	elsif v_in.created is not null then
 		return query
-		select null::text, null::integer, null::text, true, v_account.balance, r.*
+		select null::text, null::integer, null::text, v_in.rate, true, v_account.balance, r.*
 		from generation_row r
-		where r.id = v_key.created
-			and not exists (select from generation g where g.id = v_key.created and g.deleted_at is not null)
+		where r.id = v_in.created
+			and not exists (select from generation g where g.id = v_in.created and g.deleted_at is not null)
 		order by r.image_index;
 		if not found then
 			problem := 'not_found'; -- deleted meanwhile
@@ -177,6 +120,7 @@ begin
 	v_errors := offer_errors(v_offer, p_prompt, p_aspect_ratio, p_count, coalesce(cardinality(p_upload_ids), 0));
 	v_reference := reference_problem(v_account.id, p_upload_ids);
 	v_price := v_offer.credits::bigint * p_count;
+	v_wait := greatest(v_in.wait, refused_wait(v_account.id, v_plan));
 	problem := case
 		when v_offer.id is null then 'model_unknown'
 		when not v_offer.available then 'model_unavailable'
@@ -199,14 +143,9 @@ begin
 
 	v_generation := queue_generation(v_account, v_plan.weight, v_offer, p_prompt, p_aspect_ratio, p_count, p_seed,
 		p_upload_ids);
-	if p_idempotency_key is not null then
-		insert into idempotency as k (account, route, key, request_hash, created)
-		values (v_account.id, v_route, p_idempotency_key, v_hash, v_generation)
-		on conflict (account, route, key) do update -- one that is over 24 h old
-		set request_hash = excluded.request_hash, created = excluded.created, created_at = excluded.created_at;
-	end if;
+	perform keep_key(v_account.id, 'generate', p_idempotency_key, p_request_hash, v_generation);
 	return query
-	select null::text, null::integer, null::text, false, v_account.balance - v_price, r.*
+	select null::text, null::integer, null::text, v_in.rate, false, v_account.balance - v_price, r.*
 	from generation_row r
 	where r.id = v_generation;
 end
@@ -332,19 +271,12 @@ language plpgsql volatile security definer set search_path = pg_catalog, shotai,
 as $$
 #variable_conflict use_column
 declare
-	v_account account;
+	v_in admission := admit(p_user_id, p_session_id, null);
+	v_account account := v_in.account;
 	v_status text;
 begin
-	perform from auth_session(p_user_id, p_session_id);
-	if not found then
-		problem := 'unauthenticated';
-		return next;
-		return;
-	end if;
-
-	select a.* from account a where a.user_id = p_user_id for no key update into v_account;
-	if found and v_account.status = 'closed' then
-		problem := 'account_suspended';
+	problem := v_in.problem;
+	if problem is not null then
 		return next;
 		return;
 	end if;

@@ -107,31 +107,25 @@ language plpgsql volatile security definer set search_path = pg_catalog, shotai,
 as $$
 #variable_conflict use_column
 declare
-	v_account account;
+	v_in admission := admit(p_user_id, p_session_id, null);
+	v_account bigint := (v_in.account).id;
 begin
-	perform from auth_session(p_user_id, p_session_id);
-	if not found then
-		problem := 'unauthenticated';
-		return next;
-		return;
-	end if;
-	select a.* from account a where a.user_id = p_user_id for no key update into v_account;
-	if v_account.status = 'closed' then
-		problem := 'account_suspended';
+	problem := v_in.problem;
+	if problem is not null then
 		return next;
 		return;
 	end if;
 	update generation g
 	set favourite = p_favourite
-	where g.id = p_id and g.account = v_account.id and g.deleted_at is null and g.favourite <> p_favourite;
+	where g.id = p_id and g.account = v_account and g.deleted_at is null and g.favourite <> p_favourite;
 	if found then
-		perform stamp(v_account.id, p_id);
+		perform stamp(v_account, p_id);
 	end if;
 	return query
 	select null::text, null::integer, null::text, r.*
 	from generation g
 	join generation_row r on r.id = g.id
-	where g.id = p_id and g.account = v_account.id and g.deleted_at is null
+	where g.id = p_id and g.account = v_account and g.deleted_at is null
 	order by r.image_index;
 	if not found then
 		problem := 'not_found';
@@ -154,34 +148,37 @@ $$;
 -- without what they told, since the ledger names them. All or nothing: while
 -- one of them is unfinished none is deleted. p_all: every one must exist.
 create or replace function shotai.delete_generations(p_user_id uuid, p_session_id uuid, p_ids uuid[], p_all boolean)
-returns table (problem text, retry_after integer, extras text, deleted integer)
+returns table (problem text, retry_after integer, extras text, rate text, deleted integer)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
 declare
-	v_account account;
+	v_in admission := admit(p_user_id, p_session_id, 'delete');
+	v_account bigint := (v_in.account).id;
 	v_ids uuid[];
 	v_unfinished jsonb;
 	v_change bigint;
 begin
-	perform from auth_session(p_user_id, p_session_id);
-	if not found then
-		problem := 'unauthenticated';
+	problem := v_in.problem;
+	rate := v_in.rate;
+	if problem is null and v_in.wait > 0 then
+		problem := 'rate_limited';
+		retry_after := v_in.wait;
+	end if;
+	if problem is not null then
 		return next;
 		return;
 	end if;
-	select a.* from account a where a.user_id = p_user_id for no key update into v_account;
 	select array_agg(g.id), jsonb_agg(g.id) filter (where g.finished_at is null)
 	from (
 		select g.id, g.finished_at
 		from generation g
-		where g.id = any (p_ids) and g.account = v_account.id and g.deleted_at is null
+		where g.id = any (p_ids) and g.account = v_account and g.deleted_at is null
 		order by g.id
 		for no key update
 	) g
 	into v_ids, v_unfinished;
 	problem := case
-		when v_account.status = 'closed' then 'account_suspended'
 		when p_all and cardinality(coalesce(v_ids, '{}')) <> cardinality(p_ids) then 'not_found'
 		when v_unfinished is not null then 'unfinished' end;
 	if problem is not null then
@@ -198,7 +195,7 @@ begin
 			cross join lateral (values (i.image_key), (i.thumbnail_key)) k (key)
 			where i.generation = any (v_ids)));
 		delete from image i where i.generation = any (v_ids);
-		update account a set change_no = a.change_no + 1 where a.id = v_account.id returning a.change_no into v_change;
+		update account a set change_no = a.change_no + 1 where a.id = v_account returning a.change_no into v_change;
 		update generation g
 		set deleted_at = clock_timestamp(), prompt = '', seed = null, upload_ids = '{}', error_reason = null,
 			favourite = false, change_no = v_change

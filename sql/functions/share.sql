@@ -9,66 +9,33 @@ select s.*
 from shotai.share s
 where s.taken_down_at is null and (s.expires_at is null or s.expires_at > clock_timestamp());
 
--- Shares a picture, or says why not. Every request that gets here takes a
--- token, as in admit_generation. Where several refusals hold, the first of this
--- order is given: unauthenticated, anonymous_not_allowed,
--- idempotency_in_progress, account_suspended, age_confirmation_required, a
--- replay or idempotency_key_reused, not_found, invalid_request,
--- sharing_refused, rate_limited.
+-- Shares a picture, or says why not. After the refusals of admit the first of
+-- this order is given: a replay or idempotency_key_reused, not_found,
+-- invalid_request, sharing_refused, rate_limited.
 create or replace function shotai.create_share(p_user_id uuid, p_session_id uuid, p_slug text, p_generation_id uuid,
 	p_image_index integer, p_show_prompt boolean, p_expires_in bigint, p_idempotency_key text, p_request_hash text)
-returns table (problem text, retry_after integer, extras text, replayed boolean, slug text, generation_id uuid,
+returns table (problem text, retry_after integer, extras text, rate text, replayed boolean, slug text, generation_id uuid,
 	image_index integer, show_prompt boolean, created_at text, expires_at text, views bigint)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
 declare
-	v_route constant text := 'share';
 	v_most constant integer := 20; -- of one picture at a time
-	v_hash bytea := decode(p_request_hash, 'hex');
-	v_user record;
-	v_signed_in boolean;
-	v_account account;
-	v_plan plan;
-	v_wait integer;
-	v_key idempotency;
+	v_in admission := admit(p_user_id, p_session_id, 'share', p_idempotency_key, p_request_hash);
+	v_account bigint := (v_in.account).id;
 	v_share uuid;
 begin
-	select * from auth_session(p_user_id, p_session_id) into v_user;
-	v_signed_in := found;
-	if v_signed_in and p_idempotency_key is not null and not hold_key(p_user_id, v_route, p_idempotency_key) then
-		problem := 'idempotency_in_progress';
-		retry_after := 1;
-		return next;
-		return;
-	end if;
-
-	if v_signed_in then
-		select * from open_account(p_user_id) into v_account;
-	else
-		select a.* from account a where a.user_id = p_user_id into v_account;
-	end if;
-	if v_account.id is not null then
-		select p.* from plan p where p.id = v_account.plan into strict v_plan;
-		v_wait := take_token(v_account.id, v_route, v_plan.share_burst, v_plan.share_per_minute);
-	end if;
-	problem := case
-		when not v_signed_in then 'unauthenticated'
-		when v_user.anonymous then 'anonymous_not_allowed'
-		when v_account.id is null or v_account.status <> 'active' then 'account_suspended'
-		when v_account.age_confirmed_at is null then 'age_confirmation_required' end;
+	problem := v_in.problem;
+	retry_after := v_in.retry_after;
+	rate := v_in.rate;
 	if problem is not null then
 		return next;
 		return;
 	end if;
 
-	select k.* from idempotency k
-	where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
-		and k.created_at > clock_timestamp() - retention('idempotency')
-	into v_key;
-	if v_key.request_hash = v_hash then
+	if not v_in.reused then
 		return query
-		select null::text, null::integer, null::text, true, r.* from share_row(v_key.created) r;
+		select null::text, null::integer, null::text, v_in.rate, true, r.* from share_row(v_in.created) r;
 		if not found then
 			problem := 'not_found'; -- revoked or expired meanwhile
 			return next;
@@ -77,10 +44,10 @@ begin
 	end if;
 
 	perform from generation g
-	where g.id = p_generation_id and g.account = v_account.id and g.deleted_at is null
+	where g.id = p_generation_id and g.account = v_account and g.deleted_at is null
 	for no key update;
 	problem := case
-		when v_key.request_hash <> v_hash then 'idempotency_key_reused'
+		when v_in.reused then 'idempotency_key_reused'
 		when not found then 'not_found' end;
 	if problem is not null then
 		return next;
@@ -100,9 +67,9 @@ begin
 		problem := 'invalid_request';
 		extras := jsonb_build_object('errors', jsonb_build_array(
 			jsonb_build_object('pointer', '/image_index', 'detail', 'is shared often enough: at most ' || v_most)));
-	elsif v_wait > 0 then
+	elsif v_in.wait > 0 then
 		problem := 'rate_limited';
-		retry_after := v_wait;
+		retry_after := v_in.wait;
 	end if;
 	if problem is not null then
 		return next;
@@ -110,18 +77,13 @@ begin
 	end if;
 
 	insert into share (slug, account, generation, index, show_prompt, expires_at)
-	values (p_slug, v_account.id, p_generation_id, p_image_index, p_show_prompt,
+	values (p_slug, v_account, p_generation_id, p_image_index, p_show_prompt,
 		clock_timestamp() + make_interval(secs => p_expires_in))
 	returning id into v_share;
-	perform stamp(v_account.id, p_generation_id);
-	if p_idempotency_key is not null then
-		insert into idempotency as k (account, route, key, request_hash, created)
-		values (v_account.id, v_route, p_idempotency_key, v_hash, v_share)
-		on conflict (account, route, key) do update -- one that is over 24 h old
-		set request_hash = excluded.request_hash, created = excluded.created, created_at = excluded.created_at;
-	end if;
+	perform stamp(v_account, p_generation_id);
+	perform keep_key(v_account, 'share', p_idempotency_key, p_request_hash, v_share);
 	return query
-	select null::text, null::integer, null::text, false, r.* from share_row(v_share) r;
+	select null::text, null::integer, null::text, v_in.rate, false, r.* from share_row(v_share) r;
 end
 $$;
 grant execute on function shotai.create_share(uuid, uuid, text, uuid, integer, boolean, bigint, text, text) to shotai_web;
@@ -192,28 +154,22 @@ returns table (problem text, retry_after integer, extras text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 declare
-	v_account account;
+	v_in admission := admit(p_user_id, p_session_id, null);
+	v_account bigint := (v_in.account).id;
 	v_generation uuid;
 begin
-	perform from auth_session(p_user_id, p_session_id);
-	if not found then
-		problem := 'unauthenticated';
-		return next;
-		return;
-	end if;
-	select a.* from account a where a.user_id = p_user_id for no key update into v_account;
-	if v_account.status = 'closed' then
-		problem := 'account_suspended';
+	problem := v_in.problem;
+	if problem is not null then
 		return next;
 		return;
 	end if;
 	select s.generation from share s
-	where s.slug = p_slug and s.account = v_account.id and s.taken_down_at is null
+	where s.slug = p_slug and s.account = v_account and s.taken_down_at is null
 	into v_generation;
 	perform from generation g where g.id = v_generation for no key update;
-	delete from share s where s.slug = p_slug and s.account = v_account.id and s.taken_down_at is null;
+	delete from share s where s.slug = p_slug and s.account = v_account and s.taken_down_at is null;
 	if found then
-		perform stamp(v_account.id, v_generation);
+		perform stamp(v_account, v_generation);
 	else
 		problem := 'not_found';
 	end if;

@@ -33,103 +33,67 @@ begin
 end
 $$;
 
--- Lets an upload in, or says why not. Every request that gets here takes a
--- token, whatever the answer, but one that finds its key in progress. A key
--- counts while what it made is there.
+-- Lets an upload in, or says why not. A key counts while what it made is there.
 create or replace function shotai.admit_upload(p_user_id uuid, p_session_id uuid, p_key text, p_ttl_seconds integer,
 	p_idempotency_key text, p_request_hash text)
-returns table (problem text, retry_after integer, extras text, replayed boolean,
+returns table (problem text, retry_after integer, extras text, rate text, replayed boolean,
 	id uuid, content_type text, width integer, height integer, bytes bigint, created_at text, expires_at text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
 declare
-	v_route constant text := 'upload';
-	v_hash bytea := decode(p_request_hash, 'hex');
-	v_user record;
-	v_signed_in boolean;
-	v_account account;
-	v_plan plan;
-	v_wait integer;
-	v_key idempotency;
+	v_in admission := admit(p_user_id, p_session_id, 'upload', p_idempotency_key, p_request_hash);
+	v_account bigint := (v_in.account).id;
+	v_most integer := (v_in.plan).uploads_max;
 	v_upload upload;
 	v_now timestamptz;
 	v_live integer;
 	v_next timestamptz;
 begin
-	select * from auth_session(p_user_id, p_session_id) into v_user;
-	v_signed_in := found;
-	if v_signed_in and p_idempotency_key is not null and not hold_key(p_user_id, v_route, p_idempotency_key) then
-		problem := 'idempotency_in_progress';
-		retry_after := 1;
-		return next;
-		return;
-	end if;
-
-	if v_signed_in then
-		select * from open_account(p_user_id) into v_account;
-	else
-		select a.* from account a where a.user_id = p_user_id into v_account;
-	end if;
-	if v_account.id is not null then
-		select p.* from plan p where p.id = v_account.plan into strict v_plan;
-		v_wait := take_token(v_account.id, v_route, v_plan.upload_burst, v_plan.upload_per_minute);
-	end if;
-	problem := case
-		when not v_signed_in then 'unauthenticated'
-		when v_user.anonymous then 'anonymous_not_allowed'
-		when v_account.id is null or v_account.status <> 'active' then 'account_suspended'
-		when v_account.age_confirmed_at is null then 'age_confirmation_required' end;
+	problem := v_in.problem;
+	retry_after := v_in.retry_after;
+	rate := v_in.rate;
 	if problem is not null then
 		return next;
 		return;
 	end if;
 
 	v_now := clock_timestamp();
-	select k.* from idempotency k
-	where k.account = v_account.id and k.route = v_route and k.key = p_idempotency_key
-		and k.created_at > v_now - retention('idempotency')
-	into v_key;
 	select u.* from upload u
-	where u.id = v_key.created and u.deleted_at is null and u.expires_at > v_now
+	where u.id = v_in.created and u.deleted_at is null and u.expires_at > v_now
 		and (u.stored_at is not null or u.created_at > v_now - upload_patience())
 	into v_upload;
 	problem := case
 		when v_upload.id is null then null
-		when v_key.request_hash <> v_hash then 'idempotency_key_reused'
+		when v_in.reused then 'idempotency_key_reused'
 		when v_upload.stored_at is null then 'idempotency_in_progress' end;
 	if problem is not null then
 		retry_after := case problem when 'idempotency_in_progress' then 1 end;
 		return next;
 		return;
 	elsif v_upload.id is not null then
-		return query select null::text, null::integer, null::text, true, v_upload.id, v_upload.content_type, v_upload.width,
+		return query select null::text, null::integer, null::text, v_in.rate, true, v_upload.id, v_upload.content_type, v_upload.width,
 			v_upload.height, v_upload.bytes, rfc3339(v_upload.created_at), rfc3339(v_upload.expires_at);
 		return;
 	end if;
 
 	select count(*), min(u.expires_at) from upload u
-	where u.account = v_account.id and u.deleted_at is null
+	where u.account = v_account and u.deleted_at is null
 	into v_live, v_next;
-	if v_wait > 0 or v_live >= v_plan.uploads_max then
+	if v_in.wait > 0 or v_live >= v_most then
 		problem := 'rate_limited';
-		retry_after := greatest(v_wait, case when v_live >= v_plan.uploads_max
+		retry_after := greatest(v_in.wait, case when v_live >= v_most
 			then ceil(extract(epoch from v_next - v_now))::integer end, 1);
 		return next;
 		return;
 	end if;
 
 	insert into upload as u (account, key, created_at, expires_at, due_at)
-	values (v_account.id, p_key, v_now, v_now + least(greatest(p_ttl_seconds, 1), 1800) * interval '1 second',
+	values (v_account, p_key, v_now, v_now + least(greatest(p_ttl_seconds, 1), 1800) * interval '1 second',
 		v_now + least(least(greatest(p_ttl_seconds, 1), 1800) * interval '1 second', upload_patience()))
 	returning * into v_upload;
-	if p_idempotency_key is not null then
-		insert into idempotency as k (account, route, key, request_hash, created)
-		values (v_account.id, v_route, p_idempotency_key, v_hash, v_upload.id)
-		on conflict (account, route, key) do update -- what it made is gone
-		set request_hash = excluded.request_hash, created = excluded.created, created_at = excluded.created_at;
-	end if;
-	return query select null::text, null::integer, null::text, false, v_upload.id, null::text, null::integer, null::integer,
+	perform keep_key(v_account, 'upload', p_idempotency_key, p_request_hash, v_upload.id);
+	return query select null::text, null::integer, null::text, v_in.rate, false, v_upload.id, null::text, null::integer, null::integer,
 		null::bigint, rfc3339(v_upload.created_at), rfc3339(v_upload.expires_at);
 end
 $$;

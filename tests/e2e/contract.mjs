@@ -53,12 +53,26 @@ const matchers = Object.keys(description.paths).map((path) => {
   return { path, regexp: new RegExp(`^${pattern}$`) };
 });
 
-function describedResponse(method, pathname, status) {
+function describedOperation(method, pathname) {
   const found = matchers.find(({ path }) => path === pathname) ?? matchers.find(({ regexp }) => regexp.test(pathname));
+  return found && { operation: description.paths[found.path][(method === "HEAD" ? "GET" : method).toLowerCase()] };
+}
+
+function describedResponse(method, pathname, status) {
+  const found = describedOperation(method, pathname);
   if (!found) return status === 404 && description.components.responses.NotFound;
-  const operation = description.paths[found.path][(method === "HEAD" ? "GET" : method).toLowerCase()];
-  if (!operation) return status === 405 && description.components.responses.MethodNotAllowed;
-  return resolve(operation.responses[status]);
+  if (!found.operation) return status === 405 && description.components.responses.MethodNotAllowed;
+  return resolve(found.operation.responses[status]);
+}
+
+// What is left of an action's quota is told by successes and refusals alike, of such actions only.
+function assertRate(method, pathname, answer, what) {
+  const responses = Object.values(describedOperation(method, pathname)?.operation?.responses ?? {});
+  for (const name of ["RateLimit", "RateLimit-Policy"]) {
+    const value = answer.headers.get(name);
+    const header = responses.map((response) => response.headers?.[name]).find(Boolean);
+    if (value !== null) assert.equal(header ? faults(resolve(header).schema, value) : "not described", "", `${name}: ${value}: ${what}`);
+  }
 }
 
 // Fails unless the description foresees this answer: status, headers, media type and body.
@@ -73,6 +87,7 @@ export function assertDescribed(method, target, answer) {
     if (value === null) assert.ok(!required, `no ${name}: ${what}`);
     else assert.equal(faults(schema, value), "", `${name}: ${value}: ${what}`);
   }
+  assertRate(method, pathname, answer, what);
   if (method === "HEAD" || !response.content) return assert.equal(answer.bytes.length, 0, what);
   const type = answer.headers.get("content-type")?.split(";")[0];
   assert.ok(type in response.content, `media type ${type}: ${what}`);

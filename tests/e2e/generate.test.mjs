@@ -320,9 +320,14 @@ test("a failure is refunded and explained in the reader's language", async () =>
 test("an account that orders too fast, or too much at once, waits", async () => {
   const fast = await newUser();
   await setLimits(fast, { generate_burst: 2, generate_per_minute: 1 });
-  await refused("model_unknown", fast, "POST", "/api/generate", { ...ORDER, model: "nothing" });
-  assert.equal((await order(fast, UNPAINTED)).status, 202);
-  await refused("rate_limited", fast, "POST", "/api/generate", ORDER);
+  const rate = ({ status, headers }) => [status, ...["ratelimit-policy", "ratelimit", "retry-after"].map((name) => headers.get(name))];
+  const policy = '"generate";q=2;w=120';
+  assert.deepEqual(rate(await order(fast, { ...ORDER, model: "nothing" })), [422, policy, '"generate";r=1;t=60', null]);
+  const [status, , left, wait] = rate(await order(fast, UNPAINTED));
+  assert.deepEqual([status, left.slice(0, 16), wait], [202, '"generate";r=0;t', null]);
+  const late = rate(await order(fast, ORDER));
+  assert.deepEqual(late, [429, policy, `"generate";r=0;t=${late[3]}`, late[3]]);
+  assert.deepEqual(rate(await call(fast, "GET", "/api/account")), [200, null, null, null]);
   const much = await newUser();
   await setLimits(much, { unfinished_max: 3 });
   const id = await heldGeneration(much, { count: 2 });

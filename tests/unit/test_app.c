@@ -75,7 +75,8 @@ refuse(struct app *app, struct request *request, struct response *response)
 {
 	(void)app;
 	(void)request;
-	response->refusal = (struct db_refusal){.retry_after = 7, .extras = "{\"required\": 4, \"balance\": 2}"};
+	response->refusal = (struct db_refusal){
+	    .retry_after = 7, .extras = "{\"required\": 4, \"balance\": 2}", .rate = "note;q=3;w=60;r=0;t=7"};
 	response_header(response, "Location", "/never");
 	return PROBLEM_INSUFFICIENT_CREDITS;
 }
@@ -236,7 +237,7 @@ test_table(void **state)
 }
 
 static void
-test_refusal_drops_the_handler_headers(void **state)
+test_refusal_drops_the_handler_headers_and_tells_the_rate(void **state)
 {
 	AUTO_ARENA arena = arena_new();
 	struct exchange it = {.arena = arena};
@@ -244,6 +245,7 @@ test_refusal_drops_the_handler_headers(void **state)
 	(void)state;
 	exchange(&it, CGI("REQUEST_METHOD=POST", "REQUEST_URI=/refuse"), NULL);
 	assert_null(strstr(it.head.data, "Location"));
+	assert_non_null(strstr(it.head.data, "RateLimit-Policy: \"note\";q=3;w=60\r\nRateLimit: \"note\";r=0;t=7\r\n"));
 }
 
 static void
@@ -292,7 +294,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_table),
-	    cmocka_unit_test(test_refusal_drops_the_handler_headers),
+	    cmocka_unit_test(test_refusal_drops_the_handler_headers_and_tells_the_rate),
 	    cmocka_unit_test(test_head_has_the_headers_of_get),
 	    cmocka_unit_test(test_etag_is_compared_weakly),
 	};

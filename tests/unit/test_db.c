@@ -52,8 +52,8 @@ static const char schema[] =
     "create function shotai.values_of(a text, b text) returns table(t text, i bigint, yes bool, no bool, nil text)"
     " language sql as $$ select a || '|' || coalesce(b, 'NULL'), 9007199254740993::bigint, true, false, null::text $$;"
     "create function shotai.refuse(code text, wait int, extra text)"
-    " returns table(problem text, retry_after int, extras text, value text)"
-    " language sql as $$ select code, wait, extra, 'v'::text $$;"
+    " returns table(problem text, retry_after int, extras text, rate text)"
+    " language sql as $$ select code, wait, extra, 'act;r=1'::text $$;"
     "create function shotai.fail(state text) returns table(x int) language plpgsql as"
     " $$ begin perform nextval('calls'); raise exception 'secret words' using errcode = state; end $$;"
     "create function shotai.insert_item(i int, p int) returns table(x int) language plpgsql as"
@@ -294,6 +294,7 @@ refusals(void **state)
 		    db_call(fixture->db, fixture->arena, &statement, rows[i].parameters, 3, &result, &refusal),
 		    rows[i].problem);
 		assert_int_equal(refusal.retry_after, rows[i].retry_after);
+		assert_string_equal(refusal.rate, "act;r=1");
 		assert_int_equal(result != NULL, rows[i].problem == PROBLEM_NONE);
 		if (rows[i].extras == NULL)
 			assert_null(refusal.extras);
