@@ -151,11 +151,7 @@ write_account(struct text *json, const struct db_result *rows)
 	text_json_string(json, "acknowledged", db_text(rows, 0, "policy_acknowledged"));
 	text_json_bool(json, "notice", db_boolean(rows, 0, "policy_notice"));
 	text_json_close(json, '}');
-	text_json_open(json, "limits", '{');
-	text_json_int(json, "unfinished_max", db_integer(rows, 0, "unfinished_max"));
-	text_json_int(json, "generate_burst", db_integer(rows, 0, "generate_burst"));
-	text_json_int(json, "generate_per_minute", db_integer(rows, 0, "generate_per_minute"));
-	text_json_close(json, '}');
+	text_json_raw(json, "limits", db_text(rows, 0, "limits"));
 	text_json_string(json, "status", db_text(rows, 0, "status"));
 	text_json_close(json, '}');
 }

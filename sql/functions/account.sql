@@ -5,23 +5,20 @@ set role shotai_owner;
 
 -- The account as it is shown: one row for each lot with credits left, in the
 -- order of consumption, or one without a lot.
-create or replace function shotai.account_answer(p_account bigint, p_email text)
-returns table (user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
-	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
-	generate_burst integer, generate_per_minute integer, status text,
-	lot_source text, lot_remaining bigint, lot_expires_at text,
-	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
-	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
+create or replace function shotai.account_answer(p_account bigint, p_email text) returns setof shotai.account_row
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
-#variable_conflict use_column
+declare
+	v_limits jsonb;
 begin
+	select jsonb_object_agg(l.action || '_burst', l.burst) || jsonb_object_agg(l.action || '_per_minute', l.per_minute)
+	from account a join plan_limit l on l.plan = a.plan where a.id = p_account into v_limits;
 	return query
-	select a.user_id, p_email, a.balance, a.locale, a.receipts, a.announcements,
-		a.age_confirmed_at is not null,
+	select null::text, null::integer, null::text, false, a.user_id, p_email, a.balance, a.locale, a.receipts,
+		a.announcements, a.age_confirmed_at is not null,
 		(select s.policy_version from service_state() s), a.policy_acknowledged,
 		policy_notice(a.policy_acknowledged, a.created_at),
-		p.unfinished_max, p.generate_burst, p.generate_per_minute, a.status,
+		(jsonb_build_object('unfinished_max', p.unfinished_max, 'uploads_max', p.uploads_max) || v_limits)::text, a.status,
 		l.source, l.remaining, rfc3339(l.expires_at), s.*
 	from account a
 	join plan p on p.id = a.plan
@@ -33,24 +30,18 @@ end
 $$;
 
 create or replace function shotai.get_account(p_user_id uuid, p_session_id uuid)
-returns table (problem text, retry_after integer, extras text,
-	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
-	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
-	generate_burst integer, generate_per_minute integer, status text,
-	lot_source text, lot_remaining bigint, lot_expires_at text,
-	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
-	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
+returns setof shotai.account_row
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
-#variable_conflict use_column
 declare
 	v_user record;
 	v_account account;
+	v_row account_row;
 begin
 	select * from auth_session(p_user_id, p_session_id) into v_user;
 	if not found then
-		problem := 'unauthenticated';
-		return next;
+		v_row.problem := 'unauthenticated';
+		return next v_row;
 		return;
 	end if;
 
@@ -64,11 +55,11 @@ begin
 		perform expire_lots(v_account.id);
 	end if;
 	if v_account.id is null or v_account.status = 'closed' then
-		problem := 'account_suspended';
-		return next;
+		v_row.problem := 'account_suspended';
+		return next v_row;
 		return;
 	end if;
-	return query select null::text, null::integer, null::text, a.* from account_answer(v_account.id, v_user.email) a;
+	return query select * from account_answer(v_account.id, v_user.email);
 end
 $$;
 grant execute on function shotai.get_account(uuid, uuid) to shotai_web;
@@ -76,29 +67,23 @@ grant execute on function shotai.get_account(uuid, uuid) to shotai_web;
 -- null leaves a setting as it is.
 create or replace function shotai.update_account(p_user_id uuid, p_session_id uuid, p_locale text,
 	p_receipts boolean default null, p_announcements boolean default null)
-returns table (problem text, retry_after integer, extras text,
-	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
-	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
-	generate_burst integer, generate_per_minute integer, status text,
-	lot_source text, lot_remaining bigint, lot_expires_at text,
-	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
-	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
+returns setof shotai.account_row
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
-#variable_conflict use_column
 declare
 	v_in admission := admit(p_user_id, p_session_id, null);
 	v_account bigint := (v_in.account).id;
+	v_row account_row;
 begin
-	problem := v_in.problem;
-	if problem is not null then
-		return next;
+	v_row.problem := v_in.problem;
+	if v_row.problem is not null then
+		return next v_row;
 		return;
 	end if;
 	if p_locale not in ('en', 'nl') then
-		problem := 'invalid_request';
-		extras := '{"errors":[{"pointer":"/locale","detail":"must be en or nl"}]}';
-		return next;
+		v_row.problem := 'invalid_request';
+		v_row.extras := '{"errors":[{"pointer":"/locale","detail":"must be en or nl"}]}';
+		return next v_row;
 		return;
 	end if;
 
@@ -108,39 +93,33 @@ begin
 		announcements = coalesce(p_announcements, a.announcements), change_no = a.change_no + 1
 	where a.id = v_account
 		and (a.locale <> p_locale or a.receipts <> p_receipts or a.announcements <> p_announcements);
-	return query select null::text, null::integer, null::text, a.* from account_answer(v_account, v_in.email) a;
+	return query select * from account_answer(v_account, v_in.email);
 end
 $$;
 grant execute on function shotai.update_account(uuid, uuid, text, boolean, boolean) to shotai_web;
 
 -- The version must be in force or have been; an older one than was acknowledged changes nothing.
 create or replace function shotai.acknowledge_policy(p_user_id uuid, p_session_id uuid, p_version text)
-returns table (problem text, retry_after integer, extras text,
-	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
-	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
-	generate_burst integer, generate_per_minute integer, status text,
-	lot_source text, lot_remaining bigint, lot_expires_at text,
-	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
-	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
+returns setof shotai.account_row
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
-#variable_conflict use_column
 declare
 	v_in admission := admit(p_user_id, p_session_id, null);
 	v_account bigint := (v_in.account).id;
 	v_from timestamptz;
+	v_row account_row;
 begin
-	problem := v_in.problem;
-	if problem is not null then
-		return next;
+	v_row.problem := v_in.problem;
+	if v_row.problem is not null then
+		return next v_row;
 		return;
 	end if;
 	select v.effective_from from policy_version v
 	where v.version = p_version and v.effective_from <= clock_timestamp() into v_from;
 	if not found then
-		problem := 'invalid_request';
-		extras := '{"errors":[{"pointer":"/version","detail":"is no version that is in force or was"}]}';
-		return next;
+		v_row.problem := 'invalid_request';
+		v_row.extras := '{"errors":[{"pointer":"/version","detail":"is no version that is in force or was"}]}';
+		return next v_row;
 		return;
 	end if;
 
@@ -149,7 +128,7 @@ begin
 	set policy_acknowledged = p_version, change_no = a.change_no + 1
 	where a.id = v_account and v_from > coalesce(
 		(select v.effective_from from policy_version v where v.version = a.policy_acknowledged), '-infinity');
-	return query select null::text, null::integer, null::text, a.* from account_answer(v_account, v_in.email) a;
+	return query select * from account_answer(v_account, v_in.email);
 end
 $$;
 grant execute on function shotai.acknowledge_policy(uuid, uuid, text) to shotai_web;
@@ -231,30 +210,24 @@ $$;
 
 create or replace function shotai.confirm_age(p_user_id uuid, p_session_id uuid, p_at_least_13 boolean, p_email text,
 	p_email_hash text, p_previous_hash text default null)
-returns table (problem text, retry_after integer, extras text, erased boolean,
-	user_id uuid, email text, balance bigint, locale text, receipts boolean, announcements boolean,
-	age_confirmed boolean, policy_version text, policy_acknowledged text, policy_notice boolean, unfinished_max integer,
-	generate_burst integer, generate_per_minute integer, status text,
-	lot_source text, lot_remaining bigint, lot_expires_at text,
-	sub_id text, sub_product_id text, sub_status text, sub_current_period_start text, sub_current_period_end text,
-	sub_cancel_at_period_end boolean, sub_lapsed boolean, sub_updated_at text)
+returns setof shotai.account_row
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
-#variable_conflict use_column
 declare
 	v_hash bytea := decode(p_email_hash, 'hex');
 	v_previous bytea := decode(p_previous_hash, 'hex');
 	v_in admission;
 	v_account account;
+	v_row account_row;
 begin
 	if p_at_least_13 is null then
 		raise exception 'an age must be confirmed or denied' using errcode = 'null_value_not_allowed';
 	end if;
 	v_in := admit(p_user_id, p_session_id, null);
 	v_account := v_in.account;
-	problem := v_in.problem;
-	if problem is not null then
-		return next;
+	v_row.problem := v_in.problem;
+	if v_row.problem is not null then
+		return next v_row;
 		return;
 	end if;
 
@@ -271,8 +244,8 @@ begin
 			on conflict (email_hash) do update set blocked_until = excluded.blocked_until;
 		end if;
 		perform erase_account(v_account.id);
-		erased := true;
-		return next;
+		v_row.erased := true;
+		return next v_row;
 		return;
 	end if;
 
@@ -280,8 +253,8 @@ begin
 		select from age_block b
 		where b.email_hash = v_hash and b.blocked_until > clock_timestamp()
 	) then
-		problem := 'account_suspended';
-		return next;
+		v_row.problem := 'account_suspended';
+		return next v_row;
 		return;
 	end if;
 
@@ -294,8 +267,7 @@ begin
 		perform grant_welcome(v_account.id, v_hash);
 	end if;
 	perform expire_lots(v_account.id);
-	return query
-	select null::text, null::integer, null::text, false, a.* from account_answer(v_account.id, v_in.email) a;
+	return query select * from account_answer(v_account.id, v_in.email);
 end
 $$;
 grant execute on function shotai.confirm_age(uuid, uuid, boolean, text, text, text) to shotai_web;

@@ -33,7 +33,12 @@ test("an account is there at the first visit, with nothing in it", async () => {
     [json.balance, json.credit_lots, json.subscription, json.notifications, json.age_confirmed, json.policy.acknowledged, json.status],
     [0, [], null, { receipts: false, announcements: false }, false, null, "active"],
   );
-  assert.deepEqual(json.limits, { unfinished_max: 250, generate_burst: 100, generate_per_minute: 60 });
+  assert.deepEqual([json.limits.unfinished_max, json.limits.generate_burst, json.limits.generate_per_minute], [250, 100, 60]);
+  const actions = await psql("select action from shotai.plan_limit where plan = 'free'");
+  assert.deepEqual(
+    Object.keys(json.limits).toSorted(),
+    ["unfinished_max", "uploads_max", ...actions.flatMap(({ action }) => [`${action}_burst`, `${action}_per_minute`])].toSorted(),
+  );
   assert.equal(json.policy.version, (await call(null, "GET", "/api/config")).json.policy_version);
   assert.equal((await accountRows(user)).length, 1);
 });

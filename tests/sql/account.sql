@@ -24,9 +24,9 @@ select is((select problem from shotai.get_account(md5('anna')::uuid, md5('other'
 select is(account('anna'), null, 'none of this made an account');
 select results_eq(
 	$$ select problem, email, balance, locale, receipts, announcements, age_confirmed, policy_version, policy_acknowledged,
-		policy_notice, unfinished_max, generate_burst, generate_per_minute, status, lot_source
+		policy_notice, limits::jsonb @> '{"unfinished_max":250,"generate_burst":100,"generate_per_minute":60,"uploads_max":100,"portal_burst":10}', status, lot_source
 		from shotai.get_account(md5('anna')::uuid, md5('anna')::uuid) $$,
-	$$ values (null::text, 'anna@example.nl', 0::bigint, 'en', false, false, false, '2026-11-01', null::text, false, 250, 100, 60, 'active', null::text) $$,
+	$$ values (null::text, 'anna@example.nl', 0::bigint, 'en', false, false, false, '2026-11-01', null::text, false, true, 'active', null::text) $$,
 	'a new account');
 select is((select count(*)::integer from shotai.account where user_id = md5('anna')::uuid), 1, 'is a row');
 

@@ -12,6 +12,7 @@
 #include "feature/account.h"
 #include "feature/credits.h"
 
+#define LIMITS "{\"unfinished_max\":250,\"generate_burst\":100}"
 #define CURRENT "current-secret-of-at-least-32-characters"
 #define PREVIOUS "previous-secret-of-at-least-32-character"
 
@@ -149,21 +150,20 @@ static struct db_result *
 account_rows(size_t rows)
 {
 	static const char *const cells[] = {"6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "ada@example.org", "62", "nl", "f",
-	    "t", "t", "2026-01-01", NULL, "t", "250", "100", "60", "active", "f", "welcome", "12",
-	    "2026-02-01T00:00:00.000Z", "sub_3pV6", "monthly", "scheduled_cancel", "2026-03-01T00:00:00.000Z",
-	    "2026-04-01T00:00:00.000Z", "t", "f", "2026-03-02T00:00:00.000Z", "6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21",
-	    "ada@example.org", "62", "nl", "f", "t", "t", "2026-01-01", NULL, "t", "250", "100", "60", "active", "f",
-	    "top_up", "50", NULL, "sub_3pV6", "monthly", "scheduled_cancel", "2026-03-01T00:00:00.000Z",
-	    "2026-04-01T00:00:00.000Z", "t", "f", "2026-03-02T00:00:00.000Z"};
+	    "t", "t", "2026-01-01", NULL, "t", LIMITS, "active", "f", "welcome", "12", "2026-02-01T00:00:00.000Z",
+	    "sub_3pV6", "monthly", "scheduled_cancel", "2026-03-01T00:00:00.000Z", "2026-04-01T00:00:00.000Z", "t", "f",
+	    "2026-03-02T00:00:00.000Z", "6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "ada@example.org", "62", "nl", "f", "t",
+	    "t", "2026-01-01", NULL, "t", LIMITS, "active", "f", "top_up", "50", NULL, "sub_3pV6", "monthly",
+	    "scheduled_cancel", "2026-03-01T00:00:00.000Z", "2026-04-01T00:00:00.000Z", "t", "f",
+	    "2026-03-02T00:00:00.000Z"};
 	static const char *const empty[] = {"6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "", "0", "en", "f", "f", "f",
-	    "2026-01-01", "2026-01-01", "f", "250", "100", "60", "active", "f", NULL, NULL, NULL, NULL, NULL, NULL,
-	    NULL, NULL, NULL, NULL, NULL};
+	    "2026-01-01", "2026-01-01", "f", LIMITS, "active", "f", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+	    NULL, NULL, NULL};
 	static struct db_result result = {
 	    .columns = {"user_id", "email", "balance", "locale", "receipts", "announcements", "age_confirmed",
-		"policy_version", "policy_acknowledged", "policy_notice", "unfinished_max", "generate_burst",
-		"generate_per_minute", "status", "erased", "lot_source", "lot_remaining", "lot_expires_at", "sub_id",
-		"sub_product_id", "sub_status", "sub_current_period_start", "sub_current_period_end",
-		"sub_cancel_at_period_end", "sub_lapsed", "sub_updated_at"}};
+		"policy_version", "policy_acknowledged", "policy_notice", "limits", "status", "erased", "lot_source",
+		"lot_remaining", "lot_expires_at", "sub_id", "sub_product_id", "sub_status", "sub_current_period_start",
+		"sub_current_period_end", "sub_cancel_at_period_end", "sub_lapsed", "sub_updated_at"}};
 	result.rows = rows;
 	result.cells = rows == 1 ? empty : cells;
 	return &result;
@@ -187,7 +187,7 @@ an_account_is_written(void **state)
 	    "\"nl\","
 	    "\"notifications\":{\"receipts\":false,\"announcements\":true},\"age_confirmed\":true,"
 	    "\"policy\":{\"version\":\"2026-01-01\",\"acknowledged\":null,\"notice\":true},"
-	    "\"limits\":{\"unfinished_max\":250,\"generate_burst\":100,\"generate_per_minute\":60},"
+	    "\"limits\":" LIMITS ","
 	    "\"status\":\"active\"}");
 	assert_string_equal(fake_db.parameters[0], person.user_id);
 	assert_string_equal(fake_db.parameters[1], person.session_id);
