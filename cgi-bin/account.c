@@ -4,6 +4,8 @@
 #include "base/body.h"
 #include "feature/account.h"
 #include "feature/credits.h"
+#include "feature/erasure.h"
+#include "feature/erasure_page.h"
 #include "service/app.h"
 
 #define BODY_MAX 4096
@@ -101,12 +103,14 @@ confirm_age(struct app *app, struct request *request, struct response *response)
 {
 	struct call call = call_of(app, request, response);
 	struct age_body body = {0};
-	bool erased = false;
+	const char *erasure = NULL;
 	enum problem problem = request_json(request, response, age_fields, 1, &body);
 	if (problem == PROBLEM_NONE)
-		problem = account_confirm_age(&call, body.at_least_13, &erased);
-	if (problem == PROBLEM_NONE && erased)
+		problem = account_confirm_age(&call, body.at_least_13, &erasure);
+	if (problem == PROBLEM_NONE && erasure != NULL) {
+		erasure_write(&call, erasure);
 		response->status = 202;
+	}
 	return problem;
 }
 
@@ -117,6 +121,45 @@ acknowledge(struct app *app, struct request *request, struct response *response)
 	struct version_body body = {0};
 	enum problem problem = request_json(request, response, version_fields, 1, &body);
 	return problem == PROBLEM_NONE ? account_acknowledge(&call, body.version) : problem;
+}
+
+static enum problem
+erase(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	response->status = 202;
+	return erasure_request(&call);
+}
+
+static enum problem
+show_erasure(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	struct erasure_view view;
+	enum problem problem = erasure_look(&call, request->parameters[0], &view);
+	if (problem == PROBLEM_NONE)
+		erasure_write_view(&call, request->parameters[0], &view);
+	return problem;
+}
+
+/* Answers with the page, whatever became of the request: people read it. */
+static enum problem
+show_receipt(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	struct erasure_view view;
+	enum problem problem = erasure_look(&call, request->parameters[0], &view);
+	response->status = problem == PROBLEM_NONE ? 200 : problem_describe(problem)->status;
+	response->content_type = "text/html; charset=utf-8";
+	response_header(response, "Content-Security-Policy", erasure_page_policy);
+	response_header(response, "X-Robots-Tag", "noindex, noarchive");
+	response_header(response, "Referrer-Policy", "no-referrer");
+	response_header(response, "Vary", "Accept-Language");
+	if (response->status == 503)
+		response_header(response, "Retry-After", "5");
+	erasure_page_write(
+	    request->arena, request->language, problem == PROBLEM_NONE ? &view : NULL, problem, &response->body);
+	return PROBLEM_NONE;
 }
 
 static enum problem
@@ -140,6 +183,9 @@ static const struct route routes[] = {
 	.body = BODY_JSON,
 	.body_max = BODY_MAX,
 	.run = change},
+    {.method = "DELETE", .path = "/api/account", .auth = AUTH_SELF, .run = erase},
+    {.method = "GET", .path = "/api/account/erasures/{id}", .auth = AUTH_NONE, .run = show_erasure},
+    {.method = "GET", .path = "/erasure/{id}", .auth = AUTH_NONE, .run = show_receipt},
     {.method = "POST",
 	.path = "/api/account/confirm-age",
 	.auth = AUTH_SELF,
@@ -155,12 +201,12 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/api/account/credits", .auth = AUTH_USER, .run = list_credits},
 };
 
-static const enum config_name needs[] = {
-    CONFIG_DATABASE_URL, CONFIG_SUPABASE_URL, CONFIG_SUPABASE_ANON_KEY, CONFIG_SECRET_KEY, CONFIG_NAME__COUNT};
+static const enum config_name needs[] = {CONFIG_DATABASE_URL, CONFIG_SUPABASE_URL, CONFIG_SUPABASE_ANON_KEY,
+    CONFIG_SECRET_KEY, CONFIG_PUBLIC_URL, CONFIG_NAME__COUNT};
 
 static const struct program program = {
     .name = "account",
-    .summary = "a person's account, its settings and its credits",
+    .summary = "a person's account, its settings, its credits and its erasure",
     .routes = routes,
     .route_count = sizeof routes / sizeof routes[0],
     .needs = needs,

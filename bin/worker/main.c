@@ -10,6 +10,7 @@
 #include "base/config.h"
 #include "base/log.h"
 #include "crew.h"
+#include "erase.h"
 #include "feature/job.h"
 #include "feature/mail.h"
 #include "lease.h"
@@ -128,11 +129,22 @@ watch(struct worker *worker, const sigset_t *signals)
 	return status;
 }
 
+/* Nothing is claimed while the database brings back what the journal says is gone; false: a signal came first. */
+static bool
+await_replay(struct worker *worker, const sigset_t *signals)
+{
+	const struct timespec pause = {.tv_sec = 1};
+	while (!erase_may_start(worker))
+		if (sigtimedwait(signals, NULL, &pause) > 0)
+			return false;
+	return true;
+}
+
 static int
 run_threads(struct worker *worker, const sigset_t *signals)
 {
 	static void *(*const loops[])(void *) = {
-	    lease_claim, lease_renew, upkeep_run, reaper_run, repair_run, post_run};
+	    lease_claim, lease_renew, upkeep_run, reaper_run, repair_run, post_run, erase_run};
 	pthread_t threads[sizeof(loops) / sizeof(loops[0])];
 	size_t started = 0;
 	while (started < sizeof(loops) / sizeof(loops[0]) &&
@@ -167,7 +179,10 @@ run_worker(struct worker *worker)
 	worker->mail = mail_route_new(worker->config);
 	worker->pool = db_pool_new(config_text(worker->config, CONFIG_DATABASE_WORKER_URL), "worker",
 	    config_integer(worker->config, CONFIG_DATABASE_PREPARED) != 0, CONNECTIONS);
-	if (worker->storage != NULL)
+	bool started = worker->storage != NULL && await_replay(worker, &signals);
+	if (worker->storage != NULL && !started)
+		status = 0;
+	if (started)
 		worker->crew = crew_new(worker, (size_t)config_integer(worker->config, CONFIG_WORKER_CONCURRENCY));
 	if (worker->crew != NULL)
 		status = run_threads(worker, &signals);

@@ -9,7 +9,6 @@
 #include "feature/disposal.h"
 #include "feature/job.h"
 #include "service/db.h"
-#include "service/http.h"
 #include "service/storage.h"
 #include "worker.h"
 
@@ -18,12 +17,10 @@
 #define OBJECTS_MS 3600000
 /* Younger objects may belong to a picture that is being settled. */
 #define OBJECT_AGE_SECONDS 3600
-#define DELETIONS 20
 
 struct upkeep {
 	struct worker *worker;
 	struct db *db;
-	struct http *http;
 	int64_t sweep_at, objects_at;
 };
 
@@ -94,47 +91,6 @@ dispose_objects(struct upkeep *upkeep)
 	return problem;
 }
 
-/* True when Supabase Auth has no such user any more. */
-static bool
-delete_user(struct upkeep *upkeep, struct arena *arena, const char *user_id)
-{
-	const struct config *config = upkeep->worker->config;
-	const char *key = config_text(config, CONFIG_SUPABASE_SECRET_KEY);
-	const struct http_header headers[] = {
-	    {"apikey", key},
-	    {"Authorization", arena_printf(arena, "Bearer %s", key)},
-	};
-	struct http_request request = {
-	    .method = "DELETE",
-	    .url = arena_printf(arena, "%s/auth/v1/admin/users/%s", config_text(config, CONFIG_SUPABASE_URL), user_id),
-	    .headers = headers,
-	    .header_count = sizeof(headers) / sizeof(headers[0]),
-	    .connect_timeout_ms = 2000,
-	    .timeout_ms = 10000,
-	    .answer_max = 64 << 10,
-	};
-	struct http_answer answer = {0};
-	enum http_outcome outcome = http_send(upkeep->http, arena, &request, &answer);
-	if (outcome == HTTP_ANSWERED && (answer.status / 100 == 2 || answer.status == 404))
-		return true;
-	char status[16];
-	snprintf(status, sizeof(status), "%d", outcome == HTTP_ANSWERED ? answer.status : 0);
-	log_event(LOG_WARN, "auth_deletion_failed", "status", status, NULL);
-	return false;
-}
-
-static enum problem
-delete_users(struct upkeep *upkeep)
-{
-	AUTO_ARENA arena = arena_new();
-	const char **users = NULL;
-	size_t count = 0;
-	enum problem problem = job_claim_auth_deletions(upkeep->db, arena, DELETIONS, &users, &count);
-	for (size_t i = 0; problem == PROBLEM_NONE && i < count; i++)
-		problem = job_finish_auth_deletion(upkeep->db, users[i], delete_user(upkeep, arena, users[i]));
-	return problem;
-}
-
 /* Runs a chore that is due; after a failure it is due again a little later. */
 static void
 chore(struct upkeep *upkeep, enum problem (*run)(struct upkeep *), int64_t *due_at, int64_t every_ms)
@@ -164,16 +120,13 @@ upkeep_run(void *context)
 	    .worker = worker,
 	    .db = db_new(config_text(worker->config, CONFIG_DATABASE_WORKER_URL), "worker",
 		config_integer(worker->config, CONFIG_DATABASE_PREPARED) != 0),
-	    .http = http_new(),
 	};
-	int64_t users_at = 0, disposal_at = 0;
+	int64_t disposal_at = 0;
 	while (!stop_sleep(&worker->stop, STOP_DRAIN, job_random(TICK_MS / 2, TICK_MS))) {
-		chore(&upkeep, delete_users, &users_at, TICK_MS);
 		chore(&upkeep, dispose_objects, &disposal_at, TICK_MS);
 		chore(&upkeep, sweep_rows, &upkeep.sweep_at, SWEEP_MS);
 		chore(&upkeep, sweep_objects, &upkeep.objects_at, OBJECTS_MS);
 	}
-	http_free(upkeep.http);
 	db_free(upkeep.db);
 	return NULL;
 }

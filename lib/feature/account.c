@@ -219,7 +219,7 @@ account_acknowledge(struct call *call, const char *version)
 }
 
 enum problem
-account_confirm_age(struct call *call, bool at_least_13, bool *ret_erased)
+account_confirm_age(struct call *call, bool at_least_13, const char **ret_erasure_id)
 {
 	const char *hashes[SECRET_KEYS];
 	hash_email(call, hashes);
@@ -229,13 +229,8 @@ account_confirm_age(struct call *call, bool at_least_13, bool *ret_erased)
 	enum problem problem = call_account(call, &statements[CONFIRM_AGE], parameters, 6, &rows);
 	if (problem != PROBLEM_NONE)
 		return problem;
-	*ret_erased = db_boolean(rows, 0, "erased");
-	if (!*ret_erased) {
+	*ret_erasure_id = arena_strdup(call->arena, db_text(rows, 0, "erasure_id"));
+	if (*ret_erasure_id == NULL)
 		write_account(call->json, rows);
-		return PROBLEM_NONE;
-	}
-	text_json_open(call->json, NULL, '{');
-	text_json_bool(call->json, "erased", true);
-	text_json_close(call->json, '}');
 	return PROBLEM_NONE;
 }

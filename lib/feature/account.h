@@ -35,11 +35,8 @@ struct account_change {
 [[nodiscard]] enum problem account_update(struct call *call, const struct account_change *change);
 /* The person has seen this version of the policy. Writes the account as it is afterwards. */
 [[nodiscard]] enum problem account_acknowledge(struct call *call, const char *version);
-/*
- * Writes the account, or, after at_least_13 false, {"erased":true}: then the
- * account is gone and *ret_erased true.
- */
-[[nodiscard]] enum problem account_confirm_age(struct call *call, bool at_least_13, bool *ret_erased);
+/* Writes the account; after at_least_13 false it is closed, and *ret_erasure_id is not NULL. */
+[[nodiscard]] enum problem account_confirm_age(struct call *call, bool at_least_13, const char **ret_erasure_id);
 
 /* The address in the form that is the same for all spellings of one mailbox, in the arena. */
 const char *account_fold_email(struct arena *arena, const char *email);

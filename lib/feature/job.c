@@ -21,8 +21,6 @@ enum statement {
 	FINISH_GENERATION,
 	RELEASE_JOB,
 	UNNAMED_OBJECTS,
-	CLAIM_AUTH_DELETIONS,
-	FINISH_AUTH_DELETION,
 	CLAIM_CHORE,
 	SWEEP,
 };
@@ -38,8 +36,6 @@ static const struct db_statement statements[] = {
     [FINISH_GENERATION] = {.sql = "select * from shotai.finish_generation($1, $2, $3, $4)"},
     [RELEASE_JOB] = {.sql = "select * from shotai.release_job($1, $2, $3, $4)"},
     [UNNAMED_OBJECTS] = {.sql = "select * from shotai.unnamed_objects($1)", .read_only = true},
-    [CLAIM_AUTH_DELETIONS] = {.sql = "select * from shotai.claim_auth_deletions($1)"},
-    [FINISH_AUTH_DELETION] = {.sql = "select * from shotai.finish_auth_deletion($1, $2)"},
     [CLAIM_CHORE] = {.sql = "select * from shotai.claim_chore($1, $2)"},
     [SWEEP] = {.sql = "select * from shotai.sweep()"},
 };
@@ -293,26 +289,6 @@ job_unnamed(struct db *db, struct arena *arena, const char *const *keys, size_t 
 	if (problem == PROBLEM_NONE)
 		read_column(arena, result, "key", ret_keys, ret_count);
 	return problem;
-}
-
-enum problem
-job_claim_auth_deletions(struct db *db, struct arena *arena, size_t limit, const char ***ret_users, size_t *ret_count)
-{
-	AUTO_DB_RESULT result = NULL;
-	enum problem problem = db_call(db, arena, &statements[CLAIM_AUTH_DELETIONS],
-	    PARAMETERS(db_parameter(arena, (int64_t)limit)), &result, NULL);
-	if (problem == PROBLEM_NONE)
-		read_column(arena, result, "user_id", ret_users, ret_count);
-	return problem;
-}
-
-enum problem
-job_finish_auth_deletion(struct db *db, const char *user_id, bool done)
-{
-	AUTO_ARENA arena = arena_new();
-	AUTO_DB_RESULT result = NULL;
-	return db_call(
-	    db, arena, &statements[FINISH_AUTH_DELETION], PARAMETERS(user_id, done ? "true" : "false"), &result, NULL);
 }
 
 enum problem

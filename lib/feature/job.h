@@ -116,11 +116,6 @@ struct job_end {
 [[nodiscard]] enum problem job_unnamed(struct db *db, struct arena *arena, const char *const *keys, size_t count,
     const char ***ret_keys, size_t *ret_count);
 
-/* Users whose sign-in must be deleted; the ids live in the arena. Report each with job_finish_auth_deletion. */
-[[nodiscard]] enum problem job_claim_auth_deletions(
-    struct db *db, struct arena *arena, size_t limit, const char ***ret_users, size_t *ret_count);
-[[nodiscard]] enum problem job_finish_auth_deletion(struct db *db, const char *user_id, bool done);
-
 /* Whether this worker is to do a chore that is done by one worker at most once in so many seconds. */
 [[nodiscard]] enum problem job_claim_chore(struct db *db, const char *name, int64_t every_seconds, bool *ret_due);
 

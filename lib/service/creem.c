@@ -215,6 +215,34 @@ creem_get(const struct creem *creem, struct arena *arena, enum creem_kind kind, 
 	return PROBLEM_NONE;
 }
 
+static bool
+has_ended(const char *json)
+{
+	AUTO_BODY_TREE tree = body_tree_parse(json, strlen(json));
+	const char *status = body_string(body_member(body_root(tree), "status"));
+	return status != NULL && (strcmp(status, "canceled") == 0 || strcmp(status, "expired") == 0);
+}
+
+enum problem
+creem_cancel(const struct creem *creem, struct arena *arena, const char *subscription_id)
+{
+	AUTO_BODY_TREE tree = NULL;
+	const char *json;
+	struct text url;
+
+	enum problem problem = creem_get(creem, arena, CREEM_SUBSCRIPTION, subscription_id, &json);
+	if (problem == PROBLEM_NOT_FOUND || (problem == PROBLEM_NONE && has_ended(json)))
+		return PROBLEM_NONE;
+	if (problem != PROBLEM_NONE)
+		return problem;
+	text_init(&url, arena, URL_MAX);
+	text_add(&url, path(creem, arena, "subscriptions/"));
+	add_encoded(&url, subscription_id);
+	text_add(&url, "/cancel");
+	const struct exchange exchange = {"cancel_subscription", "POST", url.data, "{\"mode\":\"immediate\"}"};
+	return ask(creem, arena, &exchange, &tree, &json);
+}
+
 enum problem
 creem_transactions(
     const struct creem *creem, struct arena *arena, const char *product_id, int64_t page, struct creem_page *ret_page)

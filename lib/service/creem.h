@@ -54,6 +54,9 @@ struct creem_checkout {
 [[nodiscard]] enum problem creem_portal(
     const struct creem *creem, struct arena *arena, const char *customer_id, const char **ret_url);
 
+/* Ends a subscription at once; one that has ended, or that Creem does not have, needs nothing. */
+[[nodiscard]] enum problem creem_cancel(const struct creem *creem, struct arena *arena, const char *subscription_id);
+
 enum creem_kind { CREEM_CHECKOUT, CREEM_SUBSCRIPTION, CREEM_TRANSACTION, CREEM_KIND__COUNT };
 
 /* One object as JSON. */

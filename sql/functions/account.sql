@@ -14,7 +14,7 @@ begin
 	select jsonb_object_agg(l.action || '_burst', l.burst) || jsonb_object_agg(l.action || '_per_minute', l.per_minute)
 	from account a join plan_limit l on l.plan = a.plan where a.id = p_account into v_limits;
 	return query
-	select null::text, null::integer, null::text, false, a.user_id, p_email, a.balance, a.locale, a.receipts,
+	select null::text, null::integer, null::text, null::uuid, a.user_id, p_email, a.balance, a.locale, a.receipts,
 		a.announcements, a.age_confirmed_at is not null,
 		(select s.policy_version from service_state() s), a.policy_acknowledged,
 		policy_notice(a.policy_acknowledged, a.created_at),
@@ -151,63 +151,6 @@ begin
 end
 $$;
 
--- Erases an account as far as the database goes: ends what is unfinished,
--- forgets prompts, pictures, shares and settings, keeps the ledger. The locked
--- row, if the ledger needs one, stays until the Auth user is gone; the worker
--- deletes the objects.
-create or replace function shotai.erase_account(p_account bigint) returns void
-language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
-as $$
-declare
-	v_user_id uuid;
-	v_generation record;
-begin
-	select a.user_id from account a where a.id = p_account into strict v_user_id;
-	insert into auth_deletion (user_id) values (v_user_id) on conflict do nothing;
-
-	for v_generation in
-		select g.id, g.status from job j join generation g on g.id = j.generation
-		where j.account = p_account order by g.id for no key update of g
-	loop
-		perform from job j where j.generation = v_generation.id for update;
-		perform end_generation(v_generation.id,
-			case v_generation.status when 'queued' then 'canceled' else 'failed' end,
-			case v_generation.status when 'queued' then null else 'internal' end, null);
-	end loop;
-
-	delete from share s where s.account = p_account;
-	delete from share_report r where r.account = p_account;
-	perform forget_objects((
-		select array_agg(k.key)
-		from image i
-		join generation g on g.id = i.generation
-		cross join lateral (values (i.image_key), (i.thumbnail_key)) k (key)
-		where g.account = p_account));
-	delete from image i using generation g where i.generation = g.id and g.account = p_account;
-	update generation g
-	set prompt = '', prompt_hash = null, seed = null, upload_ids = '{}', error_reason = null, favourite = false
-	where g.account = p_account;
-	perform forget_uploads(p_account);
-	delete from mail_outbox m where m.account = p_account;
-	update checkout c set url = null where c.account = p_account;
-	delete from idempotency i where i.account = p_account;
-	delete from rate_state r where r.account = p_account;
-	update welcome_grant w set delete_after = clock_timestamp() + retention('welcome') where w.account = p_account;
-
-	if exists (select from credit_entry e where e.account = p_account)
-		or exists (select from operator_log o where o.account = p_account)
-		or exists (select from checkout c where c.account = p_account)
-		or exists (select from creem_link l where l.account = p_account) then
-		update account a
-		set status = 'closed', closed_at = clock_timestamp(), locale = 'en', receipts = false, announcements = false,
-			age_confirmed_at = null, policy_acknowledged = null, change_no = a.change_no + 1
-		where a.id = p_account;
-	else
-		delete from account a where a.id = p_account;
-	end if;
-end
-$$;
-
 create or replace function shotai.confirm_age(p_user_id uuid, p_session_id uuid, p_at_least_13 boolean, p_email text,
 	p_email_hash text, p_previous_hash text default null)
 returns setof shotai.account_row
@@ -243,8 +186,7 @@ begin
 			values (v_hash, clock_timestamp() + retention('age_block'))
 			on conflict (email_hash) do update set blocked_until = excluded.blocked_until;
 		end if;
-		perform erase_account(v_account.id);
-		v_row.erased := true;
+		v_row.erasure_id := begin_erasure(v_account.id, 'age');
 		return next v_row;
 		return;
 	end if;

@@ -20,13 +20,13 @@ cross join lateral (values
 ) l (action, spends, burst, per_minute);
 
 -- The account of a user, locked; opened when there is none. The caller has
--- just seen the user in auth.users. No row: its erasure is under way.
+-- just seen the user in auth.users. closed: its erasure is under way.
 create or replace function shotai.open_account(p_user_id uuid) returns setof shotai.account
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 begin
 	return query select * from account a where a.user_id = p_user_id for no key update;
-	if found or exists (select from auth_deletion d where d.user_id = p_user_id) then
+	if found then
 		return;
 	end if;
 	insert into account (user_id) values (p_user_id) on conflict (user_id) do nothing;

@@ -221,7 +221,8 @@ begin
 end
 $$;
 
--- Remembers whose the ids of an object are; returns those that were new.
+-- Remembers whose the ids of an object are, of an erased account not who the
+-- customer is; returns those that were new.
 create or replace function shotai.add_links(p_account bigint, f shotai.creem_fact) returns text[]
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
@@ -234,6 +235,7 @@ begin
 		from (values ('subscription', f.subscription), ('order', f.creem_order), ('checkout', f.checkout),
 			('transaction', f.transaction), ('customer', f.customer)) l (kind, id)
 		where l.id is not null
+			and (l.kind <> 'customer' or exists (select from account a where a.id = p_account and a.status <> 'closed'))
 		on conflict do nothing
 		returning id
 	)

@@ -144,6 +144,30 @@ begin
 end
 $$;
 
+-- Takes pictures, prompts and shares of finished generations away; the caller
+-- has locked the account and them.
+create or replace function shotai.forget_generations(p_account bigint, p_ids uuid[]) returns void
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_change bigint;
+begin
+	delete from share s where s.generation = any (p_ids);
+	perform forget_objects((
+		select array_agg(k.key)
+		from image i
+		cross join lateral (values (i.image_key), (i.thumbnail_key)) k (key)
+		where i.generation = any (p_ids)));
+	delete from image i where i.generation = any (p_ids);
+	update account a set change_no = a.change_no + 1 where a.id = p_account returning a.change_no into v_change;
+	update generation g
+	set deleted_at = clock_timestamp(), prompt = '', seed = null, upload_ids = '{}', error_reason = null,
+		favourite = false, change_no = v_change
+	where g.id = any (p_ids);
+	insert into journal_entry (subject) select 'generation ' || g from unnest(p_ids) g on conflict do nothing;
+end
+$$;
+
 -- Deletes pictures, prompts and shares of finished generations; the rows stay,
 -- without what they told, since the ledger names them. All or nothing: while
 -- one of them is unfinished none is deleted. p_all: every one must exist.
@@ -157,7 +181,6 @@ declare
 	v_account bigint := (v_in.account).id;
 	v_ids uuid[];
 	v_unfinished jsonb;
-	v_change bigint;
 begin
 	problem := v_in.problem;
 	rate := v_in.rate;
@@ -188,18 +211,7 @@ begin
 	end if;
 
 	if v_ids is not null then
-		delete from share s where s.generation = any (v_ids);
-		perform forget_objects((
-			select array_agg(k.key)
-			from image i
-			cross join lateral (values (i.image_key), (i.thumbnail_key)) k (key)
-			where i.generation = any (v_ids)));
-		delete from image i where i.generation = any (v_ids);
-		update account a set change_no = a.change_no + 1 where a.id = v_account returning a.change_no into v_change;
-		update generation g
-		set deleted_at = clock_timestamp(), prompt = '', seed = null, upload_ids = '{}', error_reason = null,
-			favourite = false, change_no = v_change
-		where g.id = any (v_ids);
+		perform forget_generations(v_account, v_ids);
 	end if;
 	deleted := coalesce(cardinality(v_ids), 0);
 	return next;

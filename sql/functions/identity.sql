@@ -42,7 +42,31 @@ begin
 end
 $$;
 
-revoke execute on function shotai.auth_session(uuid, uuid), shotai.auth_user_exists(uuid), shotai.auth_find(text)
-	from public;
-grant execute on function shotai.auth_session(uuid, uuid), shotai.auth_user_exists(uuid), shotai.auth_find(text)
-	to shotai_owner;
+-- Of these users those that are no more; none while there are no users at all.
+create or replace function shotai.auth_missing(p_user_ids uuid[]) returns table (user_id uuid)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select i.id
+	from unnest(p_user_ids) i (id)
+	where not exists (select from auth.users u where u.id = i.id and u.deleted_at is null)
+		and exists (select from auth.users);
+end
+$$;
+
+-- The users whose journal names are among these.
+create or replace function shotai.auth_named(p_names text[]) returns table (user_id uuid)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query select u.id from auth.users u where journal_name(u.id) = any (p_names);
+end
+$$;
+
+revoke execute on function shotai.auth_session(uuid, uuid), shotai.auth_user_exists(uuid), shotai.auth_find(text),
+	shotai.auth_missing(uuid[]), shotai.auth_named(text[]) from public;
+grant execute on function shotai.auth_session(uuid, uuid), shotai.auth_user_exists(uuid), shotai.auth_find(text),
+	shotai.auth_missing(uuid[]), shotai.auth_named(text[]) to shotai_owner;

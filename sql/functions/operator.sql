@@ -109,14 +109,16 @@ begin
 		(16, 'workers', (select count(*)::text from worker w where w.seen_at > clock_timestamp() - lease())),
 		(17, 'calls_uncertain_24h', (select count(*)::text from provider_call c
 			where c.state = 'uncertain' and c.created_at > clock_timestamp() - interval '24 hours')),
-		(18, 'auth_deletions_pending', (select count(*)::text from auth_deletion d)),
+		(18, 'erasures_pending', (select count(*)::text from erasure e where e.finished_at is null)),
 		(19, 'uploads_live', u.live::text),
 		(20, 'uploads_overdue', u.overdue::text),
 		(21, 'upload_deletion_lag_seconds', round(u.lag::numeric, 1)::text),
 		(22, 'uploads_deleted_24h', u.deleted_24h::text),
 		(23, 'upload_worst_lag_seconds_24h', round(u.worst_lag_24h::numeric, 1)::text),
 		(24, 'share_reports_open', (select count(*)::text from share_report r where r.state = 'open')),
-		(25, 'picture_deletions_pending', (select count(*)::text from object_deletion d))
+		(25, 'picture_deletions_pending', (select count(*)::text from object_deletion d)),
+		(26, 'legal_holds', (select count(*)::text from legal_hold h)),
+		(27, 'disclosures', (select count(*)::text from operator_log o where o.action = 'disclose'))
 	) s (place, name, value)
 	order by s.place;
 	return query select b.name, b.value from billing_status() b;

@@ -62,22 +62,24 @@ select ok(creem_customer_id like 'cust\_ord\_%', 'a customer of his afterwards')
 select is(problem, 'unauthenticated', 'for who is signed in') from shotai.get_portal_customer(md5('anna')::uuid, gen_random_uuid());
 
 -- Erasure keeps what tax law wants, and what a later refund needs.
-select shotai.erase_account(account('bert'));
-select is(status, 'closed', 'an account with a checkout stays, closed') from shotai.account where id = account('bert');
+select account('bert') as bert \gset
+select erase(:bert, '{sign_in}');
+select is(status, 'closed', 'an account with a checkout stays, closed') from shotai.account where id = :bert;
 select is(start('bert', 'top-up-500'), 'account_suspended', 'and buys nothing');
 update shotai.account set receipts = true where id = account('anna');
 select send(bought('e4', :'fast', 'ord_4', null, 500, null, '{"id":"ch_4"}'));
-select shotai.erase_account(account('anna'));
+select erase(account('anna'));
 select is((select count(*)::integer from shotai.mail_outbox) + (select count(url)::integer from shotai.checkout), 0, 'no mail and no address of a checkout is left');
 select is(send(refunded('e5', 'ref_5', 'tran_5', 1452, 1452, '{"order":"ord_3"}')), 'applied', 'a refund still finds its payment');
 
 -- What is paid after the account was closed is kept for an operator to refund.
 select person('cleo');
 select checkout_id as late from shotai.start_checkout(md5('cleo')::uuid, md5('cleo')::uuid, 'top-up-500', null, null) \gset
-select shotai.erase_account(account('cleo'));
+select account('cleo') as cleo \gset
+select erase(:cleo);
 select is(value, '0', 'nothing was paid too late') from shotai.billing_status() where name = 'paid_after_closing';
 select is(send(bought('e6', :'late', 'ord_6', 'tran_6', 500, jsonb_build_object('created_at', iso(clock_timestamp() + interval '1 minute')))), 'applied', 'a checkout that is paid after its account was closed');
-select is(balance_of, 500::bigint, 'is granted as any other') from (select a.balance as balance_of from shotai.account a where a.id = account('cleo')) a;
+select is(balance_of, 500::bigint, 'is granted as any other') from (select a.balance as balance_of from shotai.account a where a.id = :cleo) a;
 select is((select count(*)::integer from shotai.mail_outbox), 0, 'mailed to nobody');
 select is(value, '1', 'and shown to operators') from shotai.billing_status() where name = 'paid_after_closing';
 select send(refunded('e7', 'ref_6', 'tran_6', 1452, 1452));

@@ -145,10 +145,13 @@ select is((select count(*) from shotai.share_report where slug = slug(21)), 1::b
 
 -- Erasure
 select problem from shotai.report_share(slug(100), 'x');
-select shotai.erase_account(account('quick'));
-select is((select count(*) from shotai.share_report where account = account('quick')), 0::bigint, 'reports go with the account');
-select is(seen(100), 'not_found', 'so do shares');
-select is((select count(*) from shotai.object_deletion where key like 'gen/' || :'quicks' || '/%'), 2::bigint, 'its objects are queued');
+select account('quick') as quick \gset
+select shotai.begin_erasure(:quick, 'request');
+select is(seen(100), 'not_found', 'a closed account shares nothing');
+select erase(:quick);
+select is((select count(*) from shotai.share_report where account = :quick), 0::bigint, 'reports go with the account');
+select is((select count(*) from shotai.share where account = :quick), 0::bigint, 'so do shares');
+select is((select count(*) from shotai.image where generation = :'quicks'), 0::bigint, 'and pictures');
 select is(audit(), null, 'the books are right');
 select * from finish();
 rollback;

@@ -16,6 +16,8 @@
 #define CURRENT "current-secret-of-at-least-32-characters"
 #define PREVIOUS "previous-secret-of-at-least-32-character"
 
+#define ERASURE "1f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21"
+
 static const struct claims person = {
     .user_id = "6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21",
     .session_id = "0b0d7c1e-90a5-4a53-8f0e-6f0d5c2b1a99",
@@ -81,8 +83,8 @@ folding(void **state)
 static struct db_result *
 erased(void)
 {
-	static const char *const cells[] = {"t"};
-	static struct db_result result = {.columns = {"erased"}, .rows = 1, .cells = cells};
+	static const char *const cells[] = {ERASURE};
+	static struct db_result result = {.columns = {"erasure_id"}, .rows = 1, .cells = cells};
 	return &result;
 }
 
@@ -90,13 +92,12 @@ erased(void)
 static void
 hashes_for(struct fixture *fixture, const char *secrets, const char *email)
 {
-	bool gone = false;
+	const char *erasure = NULL;
 	fixture_open(fixture, secrets);
 	fixture->user.email = email;
 	fake_db.result = erased();
-	assert_int_equal(account_confirm_age(&fixture->call, false, &gone), PROBLEM_NONE);
-	assert_true(gone);
-	assert_string_equal(fixture->json.data, "{\"erased\":true}");
+	assert_int_equal(account_confirm_age(&fixture->call, false, &erasure), PROBLEM_NONE);
+	assert_string_equal(erasure, ERASURE);
 	assert_int_equal(fake_db.count, 6);
 	assert_string_equal(fake_db.parameters[2], "false");
 	assert_string_equal(fake_db.parameters[3], email);
@@ -150,20 +151,21 @@ static struct db_result *
 account_rows(size_t rows)
 {
 	static const char *const cells[] = {"6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "ada@example.org", "62", "nl", "f",
-	    "t", "t", "2026-01-01", NULL, "t", LIMITS, "active", "f", "welcome", "12", "2026-02-01T00:00:00.000Z",
+	    "t", "t", "2026-01-01", NULL, "t", LIMITS, "active", NULL, "welcome", "12", "2026-02-01T00:00:00.000Z",
 	    "sub_3pV6", "monthly", "scheduled_cancel", "2026-03-01T00:00:00.000Z", "2026-04-01T00:00:00.000Z", "t", "f",
 	    "2026-03-02T00:00:00.000Z", "6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "ada@example.org", "62", "nl", "f", "t",
-	    "t", "2026-01-01", NULL, "t", LIMITS, "active", "f", "top_up", "50", NULL, "sub_3pV6", "monthly",
+	    "t", "2026-01-01", NULL, "t", LIMITS, "active", NULL, "top_up", "50", NULL, "sub_3pV6", "monthly",
 	    "scheduled_cancel", "2026-03-01T00:00:00.000Z", "2026-04-01T00:00:00.000Z", "t", "f",
 	    "2026-03-02T00:00:00.000Z"};
 	static const char *const empty[] = {"6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "", "0", "en", "f", "f", "f",
-	    "2026-01-01", "2026-01-01", "f", LIMITS, "active", "f", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+	    "2026-01-01", "2026-01-01", "f", LIMITS, "active", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
 	    NULL, NULL, NULL};
 	static struct db_result result = {
 	    .columns = {"user_id", "email", "balance", "locale", "receipts", "announcements", "age_confirmed",
-		"policy_version", "policy_acknowledged", "policy_notice", "limits", "status", "erased", "lot_source",
-		"lot_remaining", "lot_expires_at", "sub_id", "sub_product_id", "sub_status", "sub_current_period_start",
-		"sub_current_period_end", "sub_cancel_at_period_end", "sub_lapsed", "sub_updated_at"}};
+		"policy_version", "policy_acknowledged", "policy_notice", "limits", "status", "erasure_id",
+		"lot_source", "lot_remaining", "lot_expires_at", "sub_id", "sub_product_id", "sub_status",
+		"sub_current_period_start", "sub_current_period_end", "sub_cancel_at_period_end", "sub_lapsed",
+		"sub_updated_at"}};
 	result.rows = rows;
 	result.cells = rows == 1 ? empty : cells;
 	return &result;
@@ -199,11 +201,11 @@ an_account_without_lots_is_written(void **state)
 {
 	(void)state;
 	struct fixture fixture;
-	bool gone = true;
+	const char *erasure = ERASURE;
 	fixture_open(&fixture, CURRENT);
 	fake_db.result = account_rows(1);
-	assert_int_equal(account_confirm_age(&fixture.call, true, &gone), PROBLEM_NONE);
-	assert_false(gone);
+	assert_int_equal(account_confirm_age(&fixture.call, true, &erasure), PROBLEM_NONE);
+	assert_null(erasure);
 	assert_string_equal(fake_db.parameters[2], "true");
 	assert_non_null(strstr(fixture.json.data, "\"credit_lots\":[],\"subscription\":null,"));
 	assert_non_null(strstr(fixture.json.data, "\"acknowledged\":\"2026-01-01\""));
@@ -215,7 +217,7 @@ refusals_pass_through(void **state)
 {
 	(void)state;
 	struct fixture fixture;
-	bool gone = false;
+	const char *erasure = NULL;
 	fixture_open(&fixture, CURRENT);
 	fake_db.problem = PROBLEM_ACCOUNT_SUSPENDED;
 	fake_db.refusal = (struct db_refusal){.retry_after = 7};
@@ -225,7 +227,7 @@ refusals_pass_through(void **state)
 	assert_string_equal(fake_db.parameters[2], "nl");
 	assert_string_equal(fake_db.parameters[3], "true");
 	assert_null(fake_db.parameters[4]);
-	assert_int_equal(account_confirm_age(&fixture.call, true, &gone), PROBLEM_ACCOUNT_SUSPENDED);
+	assert_int_equal(account_confirm_age(&fixture.call, true, &erasure), PROBLEM_ACCOUNT_SUSPENDED);
 	assert_int_equal(credits_list(&fixture.call, 20, NULL), PROBLEM_ACCOUNT_SUSPENDED);
 	assert_int_equal(fixture.refusal.retry_after, 7);
 	assert_int_equal(fixture.json.len, 0);

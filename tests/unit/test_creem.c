@@ -236,6 +236,25 @@ the_portal(void **state)
 }
 
 static void
+a_subscription_that_ended_is_not_cancelled_again(void **state)
+{
+	(void)state;
+	AUTO_ARENA arena = arena_new();
+
+	answer(arena, "200 OK", "{\"id\":\"sub_1\",\"status\":\"active\"}");
+	assert_int_equal(creem_cancel(&creem, arena, "sub_1"), PROBLEM_NONE);
+	assert_asked("POST /sandbox/v1/subscriptions/sub_1/cancel HTTP/1.1\r\n");
+	assert_asked("\r\n\r\n{\"mode\":\"immediate\"}");
+	answer(arena, "200 OK", "{\"id\":\"sub_1\",\"status\":\"canceled\"}");
+	assert_int_equal(creem_cancel(&creem, arena, "sub_1"), PROBLEM_NONE);
+	assert_asked("GET /sandbox/v1/subscriptions?subscription_id=sub_1 HTTP/1.1\r\n");
+	answer(arena, "404 Not Found", "{}");
+	assert_int_equal(creem_cancel(&creem, arena, "sub_1"), PROBLEM_NONE);
+	answer(arena, "503 Service Unavailable", "{}");
+	assert_int_equal(creem_cancel(&creem, arena, "sub_1"), PROBLEM_PAYMENTS_UNAVAILABLE);
+}
+
+static void
 objects(void **state)
 {
 	(void)state;
@@ -381,6 +400,7 @@ main(void)
 	    cmocka_unit_test(a_checkout_is_asked_and_read),
 	    cmocka_unit_test(useless_answers),
 	    cmocka_unit_test(the_portal),
+	    cmocka_unit_test(a_subscription_that_ended_is_not_cancelled_again),
 	    cmocka_unit_test(objects),
 	    cmocka_unit_test(lists),
 	    cmocka_unit_test(moderation),

@@ -1,0 +1,160 @@
+#include "feature/erasure_page.h"
+
+#include <string.h>
+
+#include "base/arena.h"
+#include "base/template.h"
+#include "base/text.h"
+#include "feature/erasure.h"
+#include "feature/erasure_page_html.h" /* made from erasure_page.html */
+
+#define REFRESH_SECONDS "10" /* while something is still to be done */
+
+const char erasure_page_policy[] = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'none'; "
+				   "base-uri 'none'; frame-ancestors 'none'";
+
+enum word {
+	WORD_LANGUAGE,
+	WORD_DONE,
+	WORD_DONE_LEAD,
+	WORD_PENDING,
+	WORD_PENDING_LEAD,
+	WORD_HELD,
+	WORD_HELD_LEAD,
+	WORD_GONE,
+	WORD_GONE_LEAD,
+	WORD_AWAY,
+	WORD_AWAY_LEAD,
+	WORD_WAITING,
+	WORD_KEPT,
+	WORD_ADDRESS,
+	WORD_HOME,
+	WORD__COUNT
+};
+
+static const char *const words[WORD__COUNT][LANGUAGE__COUNT] = {
+    [WORD_LANGUAGE] = {"en", "nl"},
+    [WORD_DONE] = {"Your account is gone", "Je account is weg"},
+    [WORD_DONE_LEAD] = {"Everything below has been erased. This page is your receipt.",
+	"Alles hieronder is gewist. Deze pagina is je ontvangstbewijs."},
+    [WORD_PENDING] = {"Your account is being erased", "Je account wordt gewist"},
+    [WORD_PENDING_LEAD] = {"It has been locked, and this goes on by itself. You may close this page.",
+	"Het is vergrendeld, en dit gaat vanzelf verder. Je mag deze pagina sluiten."},
+    [WORD_HELD] = {"Paused as required by law", "Stilgezet omdat de wet dat eist"},
+    [WORD_HELD_LEAD] = {"Your account is locked, but the law wants us to keep it for now. It is erased once that ends.",
+	"Je account is vergrendeld, maar wij moeten het van de wet nog bewaren. Daarna wordt het gewist."},
+    [WORD_GONE] = {"There is no such receipt", "Dit ontvangstbewijs is er niet"},
+    [WORD_GONE_LEAD] = {"A receipt can be read for 30 days after everything was erased.",
+	"Een ontvangstbewijs is te lezen tot 30 dagen nadat alles is gewist."},
+    [WORD_AWAY] = {"This receipt cannot be shown right now", "Dit ontvangstbewijs is nu even niet te tonen"},
+    [WORD_AWAY_LEAD] = {"That is our fault. Try again in a moment.", "Dat ligt aan ons. Probeer het zo opnieuw."},
+    [WORD_WAITING] = {"waiting", "wacht"},
+    [WORD_KEPT] = {"What the law makes us keep stays without your name: orders, payments and credits for 7 years. A "
+		   "code "
+		   "made from your e-mail address, which nobody can read back, stays for 24 months so that welcome "
+		   "credits are given once.",
+	"Wat wij van de wet moeten bewaren, blijft zonder je naam: bestellingen, betalingen en credits, 7 jaar. Een "
+	"code "
+	"uit je e-mailadres, waaruit niemand het terugleest, blijft 24 maanden, zodat welkomstcredits één keer worden "
+	"gegeven."},
+    [WORD_ADDRESS] = {"Keep the address of this page if you want to read it again: it works for 30 days.",
+	"Bewaar het adres van deze pagina als je haar nog eens wilt lezen: het werkt 30 dagen."},
+    [WORD_HOME] = {"To ShotAI", "Naar ShotAI"},
+};
+
+/* By the names in sql/functions/erasure.sql. */
+static const struct {
+	const char *name, *title[LANGUAGE__COUNT];
+} steps[] = {
+    {"journal", {"Noted, so that no backup brings it back", "Genoteerd, zodat geen back-up het terugbrengt"}},
+    {"subscriptions", {"Subscription cancelled", "Abonnement opgezegd"}},
+    {"shares", {"Shared links and reports", "Gedeelde links en meldingen"}},
+    {"pictures", {"Pictures and thumbnails", "Opnamen en miniaturen"}},
+    {"uploads", {"Reference pictures", "Referentiebeelden"}},
+    {"archives", {"Archives for download", "Archieven om te downloaden"}},
+    {"prompts", {"Prompts", "Prompts"}},
+    {"records", {"Mails, settings and usage records", "Mails, instellingen en gebruiksgegevens"}},
+    {"payments", {"Your name in payment records", "Je naam in betaalgegevens"}},
+    {"sign_in", {"Sign-in and e-mail address", "Inloggegevens en e-mailadres"}},
+};
+
+static const char *
+step_title(const char *name, enum language language)
+{
+	for (size_t i = 0; i < sizeof steps / sizeof *steps; i++)
+		if (strcmp(steps[i].name, name) == 0)
+			return steps[i].title[language];
+	return name;
+}
+
+/* The word of a view's or problem's title; that of its lead follows. */
+static enum word
+title_of(const struct erasure_view *view, enum problem problem)
+{
+	if (view == NULL)
+		return problem == PROBLEM_NOT_FOUND ? WORD_GONE : WORD_AWAY;
+	return view->status == ERASURE_DONE ? WORD_DONE : view->status == ERASURE_HELD ? WORD_HELD : WORD_PENDING;
+}
+
+/* A part of the template: head, list, step (with its values) or foot. */
+struct part {
+	const char *name, *step, *datetime, *done;
+};
+
+struct page {
+	struct text *html;
+	const char *title, *lead, *refresh, *kept;
+	enum language language;
+};
+
+static void
+render(const struct page *page, const struct part *part)
+{
+	const enum language in = page->language;
+	const struct template_value values[] = {
+	    {"head", strcmp(part->name, "head") == 0 ? "" : NULL},
+	    {"list", strcmp(part->name, "list") == 0 ? "" : NULL},
+	    {"foot", strcmp(part->name, "foot") == 0 ? "" : NULL},
+	    {"step", part->step},
+	    {"datetime", part->datetime},
+	    {"done", part->done},
+	    {"language", words[WORD_LANGUAGE][in]},
+	    {"refresh", page->refresh},
+	    {"title", page->title},
+	    {"lead", page->lead},
+	    {"waiting", words[WORD_WAITING][in]},
+	    {"kept", page->kept},
+	    {"address", words[WORD_ADDRESS][in]},
+	    {"home", words[WORD_HOME][in]},
+	};
+	template_render(page->html, (const char *)erasure_page_html, sizeof erasure_page_html, values,
+	    sizeof values / sizeof *values);
+}
+
+void
+erasure_page_write(struct arena *arena, enum language language, const struct erasure_view *view, enum problem problem,
+    struct text *html)
+{
+	enum word title = title_of(view, problem);
+	const struct page page = {
+	    .html = html,
+	    .title = words[title][language],
+	    .lead = words[title + 1][language],
+	    .refresh = title == WORD_PENDING ? REFRESH_SECONDS : NULL,
+	    .kept = view != NULL ? words[WORD_KEPT][language] : NULL,
+	    .language = language,
+	};
+	render(&page, &(struct part){.name = "head"});
+	if (view != NULL)
+		render(&page, &(struct part){.name = "list"});
+	for (size_t i = 0; view != NULL && i < view->count; i++) {
+		const char *at = view->steps[i].done_at;
+		render(&page, &(struct part){
+				  .name = "step",
+				  .step = step_title(view->steps[i].name, language),
+				  .datetime = at,
+				  .done = at != NULL ? arena_printf(arena, "%.10s %.5s UTC", at, at + 11) : NULL,
+			      });
+	}
+	render(&page, &(struct part){.name = "foot"});
+}
