@@ -3,12 +3,10 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { request as send } from "node:http";
-import { request as sendSecure } from "node:https";
 import { createServer, connect } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, test } from "node:test";
-import { fileURLToPath } from "node:url";
 
 import {
   api, env, execute, finished, kill, newUser, pids, psql, readSettings, request, restart, run, waitFor,
@@ -226,45 +224,6 @@ test("a database that does not answer is a 503 with Retry-After, and the log say
   await waitFor(async () => (await request("GET", "/api/models")).status === 200, { what: "the database to be back" });
 });
 
-test("an address that asks too much waits, others and the stand-in for models do not", async () => {
-  const file = path.join(env.home, "shotai.env"), before = readFileSync(file, "utf8");
-  const narrow = { NGINX_RATE: 1, NGINX_BURST: 3, NGINX_SIGN_IN_RATE: 1, NGINX_SIGN_IN_BURST: 1 };
-  writeFileSync(file, before.replace(/^(NGINX_\w+)=.*$/gm, (line, name) => (name in narrow ? `${name}=${narrow[name]}` : line)));
-  try {
-    await restart("nginx");
-    const answers = await Promise.all(Array.from({ length: 12 }, () => request("GET", "/api/models")));
-    const refused = answers.filter(({ status }) => status === 429);
-    assert.ok(refused.length >= 6 && answers.some(({ status }) => status === 200), answers.map(({ status }) => status).join());
-    assertProblem(refused[0], 429, "rate_limited");
-    assert.match(refused[0].headers.get("retry-after"), /^[1-9]\d*$/);
-    assertGuarded(refused[0]);
-    const models = await Promise.all(Array.from({ length: 12 }, () => request("GET", "/sandbox/openai/v1/nothing")));
-    assert.ok(models.every(({ status }) => status !== 429), models.map(({ status }) => status).join());
-  } finally {
-    writeFileSync(file, before);
-    await restart("nginx");
-  }
-  assert.equal((await request("GET", "/api/models")).status, 200);
-});
-
-test("reports on shared pictures are few from one address, looking is not", async () => {
-  const file = path.join(env.home, "shotai.env"), before = readFileSync(file, "utf8");
-  writeFileSync(file, before.replace(/^(NGINX_REPORT_(RATE|BURST))=.*$/gm, (line, name, what) => `${name}=${what === "RATE" ? 6 : 2}`));
-  const share = `/s/${"A".repeat(22)}`;
-  const statuses = (method, target, options) => Promise.all(Array.from({ length: 10 }, async () => (await request(method, target, options)).status));
-  try {
-    await restart("nginx");
-    const reported = await statuses("POST", `${share}/report`, { body: { reason: "x" } });
-    assert.deepEqual(reported.toSorted(), [404, 404, 404, ...Array(7).fill(429)]);
-    assert.deepEqual(await statuses("GET", share), Array(10).fill(404));
-    assert.deepEqual(await statuses("GET", `${share}/image`), Array(10).fill(404));
-  } finally {
-    writeFileSync(file, before);
-    await restart("nginx");
-  }
-  assert.equal((await request("POST", `${share}/report`, { body: { reason: "x" } })).status, 404);
-});
-
 test("restarting programs under load loses no request", { timeout: 240_000 }, async (t) => {
   const headers = { Authorization: `Bearer ${(await newUser()).token}` };
   const cases = [["history", "/api/history", 20], ["generate", "/api/models", 5], ["account", "/api/account", 5],
@@ -342,51 +301,6 @@ test("no address that a proxy or a caller names is kept", async () => {
     assert.ok(!readFileSync(path.join(env.home, "log", name), "utf8").includes(told), name);
   const [{ kept }] = await psql("select count(*) as kept from auth.sessions where ip is not null or user_agent is not null");
   assert.equal(kept, "0");
-});
-
-test("in production nginx speaks TLS, knows no stand-in and tells health to loopback only", async () => {
-  const folder = scratch(), [tls, plain, health] = await Promise.all([freePort(), freePort(), freePort()]);
-  const key = path.join(folder, "key.pem"), certificate = path.join(folder, "certificate.pem");
-  await execute("openssl", ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=shotai.example", "-keyout", key, "-out", certificate]);
-  const settings = {
-    PATH: process.env.PATH, PUBLIC_URL: "https://shotai.example", SUPABASE_URL: "https://project.supabase.example", STORAGE: env.STORAGE,
-    NGINX_LISTEN: `127.0.0.2:${tls}`, NGINX_REDIRECT_LISTEN: `127.0.0.2:${plain}`, NGINX_HEALTH_LISTEN: `127.0.0.1:${health}`,
-    NGINX_CERTIFICATE: certificate, NGINX_CERTIFICATE_KEY: key, NGINX_SOCKETS: path.join(env.home, "sockets"), TRUSTED_PROXIES: "192.0.2.0/24,198.51.100.7",
-  };
-  const prefix = path.join(folder, "nginx");
-  const rendered = await execute(fileURLToPath(new URL("nginx/render", source)), [prefix], { env: settings });
-  assert.equal(rendered.status, 0, rendered.stderr);
-  const nginx = spawn("nginx", ["-p", prefix, "-c", path.join(prefix, "nginx.conf"), "-e", "stderr"], { env: settings, stdio: "inherit" });
-  try {
-    const secure = (target) =>
-      new Promise((resolve, reject) => {
-        const outgoing = sendSecure(`https://127.0.0.2:${tls}${target}`, { rejectUnauthorized: false, agent: false }, (answer) => resolve(answer.resume()));
-        outgoing.on("error", reject).end();
-      });
-    const page = await waitFor(() => secure("/"), { what: "TLS to be spoken" });
-    assert.equal(page.statusCode, 200);
-    assert.match(page.headers["strict-transport-security"], /^max-age=\d{8}/);
-    assert.ok(page.headers["content-security-policy"].includes("connect-src 'self' https://project.supabase.example;"));
-    assert.equal((await secure("/api/models")).statusCode, 200);
-    for (const target of ["/healthz/history", "/auth/v1/health", "/sandbox/openai/v1/models"]) assert.equal((await secure(target)).statusCode, 404, target);
-    const redirect = await request("GET", `http://127.0.0.2:${plain}/history?limit=1`);
-    assert.deepEqual([redirect.status, redirect.headers.get("location")], [308, "https://shotai.example/history?limit=1"]);
-    assert.equal((await request("GET", `http://127.0.0.1:${health}/healthz/history`)).status, 200);
-    assertProblem(await request("GET", `http://127.0.0.1:${health}/api/models`), 404, "not_found");
-  } finally {
-    const closed = new Promise((resolve) => nginx.on("close", resolve));
-    nginx.kill("SIGTERM");
-    await closed;
-  }
-});
-
-test("what nginx's configuration cannot take is refused by its name", async () => {
-  const settings = { PATH: process.env.PATH, PUBLIC_URL: "https://shotai.example", SUPABASE_URL: "https://project.supabase.example", STORAGE: env.STORAGE };
-  for (const [name, value] of [["TRUSTED_PROXIES", "192.0.2.1;x"], ["TRUSTED_PROXIES", "proxy.example"], ["NGINX_RATE", "many"], ["NGINX_BURST", "0"], ["STORAGE", 'file:/a"b'], ["SUPABASE_URL", ""]]) {
-    const { status, stderr } = await execute(fileURLToPath(new URL("nginx/render", source)), [path.join(scratch(), "nginx")], { env: { ...settings, [name]: value } });
-    assert.notEqual(status, 0, `${name}=${value}`);
-    assert.match(stderr.trim(), new RegExp(`^[^\\n]*${name}[^\\n]*$`));
-  }
 });
 
 // ---- other homes
