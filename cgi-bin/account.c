@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "account/pages.h"
 #include "base/body.h"
 #include "feature/account.h"
 #include "feature/credits.h"
@@ -199,10 +200,14 @@ static const struct route routes[] = {
 	.body_max = BODY_MAX,
 	.run = acknowledge},
     {.method = "GET", .path = "/api/account/credits", .auth = AUTH_USER, .run = list_credits},
+    {.method = "GET", .path = "/privacy", .auth = AUTH_NONE, .run = pages_privacy},
+    {.method = "GET", .path = "/privacy/{version}", .auth = AUTH_NONE, .run = pages_privacy},
+    {.method = "GET", .path = "/terms", .auth = AUTH_NONE, .run = pages_terms},
+    {.method = "GET", .path = "/support", .auth = AUTH_NONE, .run = pages_support},
 };
 
 static const enum config_name needs[] = {CONFIG_DATABASE_URL, CONFIG_SUPABASE_URL, CONFIG_SUPABASE_ANON_KEY,
-    CONFIG_SECRET_KEY, CONFIG_PUBLIC_URL, CONFIG_NAME__COUNT};
+    CONFIG_SECRET_KEY, CONFIG_PUBLIC_URL, CONFIG_STORAGE, CONFIG_NAME__COUNT};
 
 static const struct program program = {
     .name = "account",

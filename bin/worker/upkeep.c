@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "feature/disposal.h"
 #include "feature/job.h"
+#include "feature/policy.h"
 #include "service/db.h"
 #include "service/storage.h"
 #include "worker.h"
@@ -17,6 +18,7 @@
 #define OBJECTS_MS 3600000
 /* Younger objects may belong to a picture that is being settled. */
 #define OBJECT_AGE_SECONDS 3600
+#define POLICY_MS 60000
 
 struct upkeep {
 	struct worker *worker;
@@ -91,6 +93,13 @@ dispose_objects(struct upkeep *upkeep)
 	return problem;
 }
 
+/* How the newest version of the policy reads. */
+static enum problem
+record_policy(struct upkeep *upkeep)
+{
+	return policy_record(upkeep->db, upkeep->worker->config);
+}
+
 /* Runs a chore that is due; after a failure it is due again a little later. */
 static void
 chore(struct upkeep *upkeep, enum problem (*run)(struct upkeep *), int64_t *due_at, int64_t every_ms)
@@ -121,11 +130,12 @@ upkeep_run(void *context)
 	    .db = db_new(config_text(worker->config, CONFIG_DATABASE_WORKER_URL), "worker",
 		config_integer(worker->config, CONFIG_DATABASE_PREPARED) != 0),
 	};
-	int64_t disposal_at = 0;
+	int64_t disposal_at = 0, policy_at = 0;
 	while (!stop_sleep(&worker->stop, STOP_DRAIN, job_random(TICK_MS / 2, TICK_MS))) {
 		chore(&upkeep, dispose_objects, &disposal_at, TICK_MS);
 		chore(&upkeep, sweep_rows, &upkeep.sweep_at, SWEEP_MS);
 		chore(&upkeep, sweep_objects, &upkeep.objects_at, OBJECTS_MS);
+		chore(&upkeep, record_policy, &policy_at, POLICY_MS);
 	}
 	db_free(upkeep.db);
 	return NULL;

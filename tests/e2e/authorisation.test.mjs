@@ -13,6 +13,10 @@ GET /api/models                  200      200    200       200        200     20
 GET /api/config                  200      200    200       200        200     200          200        200    200
 GET /api/billing/products        200      200    200       200        200     200          200        200    200
 GET /api/openapi.json            200      200    200       200        200     200          200        200    200
+GET /privacy                     200      200    200       200        200     200          200        200    200
+GET /privacy/{version}           200      200    200       200        200     200          200        200    200
+GET /terms                       200      200    200       200        200     200          200        200    200
+GET /support                     200      200    200       200        200     200          200        200    200
 GET /s/{slug}                    200      200    200       200        200     200          200        200    200
 GET /s/{slug}/image              200      200    200       200        200     200          200        200    200
 POST /s/{slug}/report            202      202    202       202        202     202          202        202    202
@@ -63,6 +67,7 @@ const bodyOf = (operation, things) => ({
 // The thing of the owner that a path names.
 const pathOf = (operation, things) => operation.split(" ")[1]
   .replace("{program}", "account")
+  .replace("{version}", "2026-11-01")
   .replace("{key}", "gen/00000000-0000-4000-8000-000000000000/0-1")
   .replace("{slug}", things.slug)
   .replace("{id}", operation === "DELETE /api/generate/{id}" ? things.queued : operation.includes("/uploads/") ? things.upload : things.generation);

@@ -49,7 +49,7 @@ export function resolve(node) {
 
 const UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
 const matchers = Object.keys(description.paths).map((path) => {
-  const pattern = path.replaceAll(/[.]/g, "\\.").replaceAll("{id}", UUID).replaceAll("{key}", ".+").replaceAll("{slug}", "[^/]+").replaceAll("{program}", "[^/]+");
+  const pattern = path.replaceAll(/[.]/g, "\\.").replaceAll("{id}", UUID).replaceAll("{key}", ".+").replaceAll(/{(?:slug|program|version)}/g, "[^/]+");
   return { path, regexp: new RegExp(`^${pattern}$`) };
 });
 

@@ -45,7 +45,7 @@ function readAnswer(bytes) {
   const [head, ...rest] = Buffer.concat(out).toString("utf8").split("\r\n\r\n");
   const text = rest.join("\r\n\r\n");
   const headers = new Headers(head.split("\r\n").filter(Boolean).map((line) => line.split(": ")));
-  return { status: parseInt(headers.get("status"), 10), headers, text, json: text ? JSON.parse(text) : undefined };
+  return { status: parseInt(headers.get("status"), 10), headers, text, json: /\bjson\b/.test(headers.get("content-type")) ? JSON.parse(text) : undefined };
 }
 
 function ask(socket, method, target, { body = Buffer.alloc(0), headers = {} } = {}) {

@@ -66,6 +66,33 @@ places_are_filled_in(void **state)
 }
 
 static void
+lists_are_repeated(void **state)
+{
+	(void)state;
+	static const struct template_value people[] = {
+	    {"name", "Bert"}, {"old", NULL}, {"name", "<Carla>"}, {"old", ""}};
+	static const struct template_list lists[] = {
+	    {"people", people, 2, 2}, {"nobody", NULL, 0, 2}, {"one", people + 2, 1, 2}};
+	static const struct {
+		const char *template, *expected;
+	} rows[] = {
+	    {"{{name}}: {{*people}}{{name}} {{/people}}{{name}}", "Ada: Bert &lt;Carla&gt; Ada"},
+	    {"[{{*nobody}}{{name}}{{/nobody}}]", "[]"},
+	    {"{{*people}}{{#old}}{{name}}{{/old}}{{^old}}-{{/old}}{{empty}}{{/people}}", "-&lt;Carla&gt;"},
+	    {"{{#absent}}{{*people}}{{name}}{{/people}}{{/absent}}", ""},
+	    {"{{*people}}{{*one}}{{name}},{{/one}}{{/people}}", "&lt;Carla&gt;,&lt;Carla&gt;,"},
+	};
+	for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+		AUTO_ARENA arena = arena_new();
+		struct text out;
+		text_init(&out, arena, 4096);
+		template_render_data(&out, rows[i].template, strlen(rows[i].template),
+		    &(struct template_data){values, sizeof values / sizeof *values, lists, 3});
+		assert_string_equal(out.data, rows[i].expected);
+	}
+}
+
+static void
 every_value_is_escaped(void **state)
 {
 	(void)state;
@@ -105,7 +132,8 @@ a_wrong_template_aborts(void **state)
 {
 	(void)state;
 	static const char *const wrong[] = {"{{unknown}}", "{{#name}}", "{{/name}}", "{{#name}}{{/absent}}", "{{name",
-	    "{{}}", "{{#name}}{{#absent}}{{/name}}{{/absent}}", "{{ name }}"};
+	    "{{}}", "{{#name}}{{#absent}}{{/name}}{{/absent}}", "{{ name }}", "{{#absent}}{{unknown}}{{/absent}}",
+	    "{{*unknown}}{{/unknown}}"};
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++)
 		assert_true(aborts(wrong[i]));
 	assert_false(aborts("{{name}}"));
@@ -116,6 +144,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(places_are_filled_in),
+	    cmocka_unit_test(lists_are_repeated),
 	    cmocka_unit_test(every_value_is_escaped),
 	    cmocka_unit_test(a_value_is_no_template),
 	    cmocka_unit_test(a_wrong_template_aborts),

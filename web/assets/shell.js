@@ -57,7 +57,7 @@ export const toSignIn = (next = '/') => location.assign(next === '/' ? '/sign-in
  * Draws the shell. Resolves with the account once it may be used, with null when signed out (pages that need an account
  * lead to the sign-in page first), and rejects with the Problem when it cannot be known now.
  */
-export async function startShell({ needsAccount = false } = {}) {
+export async function startShell({ needsAccount = false, asksAge = true } = {}) {
   translate();
   drawFooter();
   watchSession(() => location.reload());
@@ -71,8 +71,9 @@ export async function startShell({ needsAccount = false } = {}) {
   try {
     const found = await refreshAccount();
     adoptLanguage(found);
-    if (!found.age_confirmed) await askAge();
+    if (!found.age_confirmed && asksAge) await askAge();
     if (account.status === 'suspended') showNotice(await suspendedText());
+    if (account.policy.notice) showPolicyNotice(account.policy.version);
     return account;
   } catch (error) {
     if (!(error instanceof Problem) || error.code !== 'unauthenticated') throw error;
@@ -91,8 +92,30 @@ async function suspendedText() {
   return t('account.suspended', { help: email ? t('account.suspendedHelp', { email }) : '' }).trim();
 }
 
-function showNotice(text) {
-  document.querySelector('main').before(element('p', { class: 'notice', role: 'status' }, text));
+function showNotice(...content) {
+  const notice = element('div', { class: 'notice', role: 'status' }, ...content);
+  document.querySelector('main').before(notice);
+  return notice;
+}
+
+/** A material change of the privacy policy stays on every page until it is acknowledged. */
+function showPolicyNotice(version) {
+  const seen = element('button', { type: 'button', class: 'button', 'data-testid': 'policy-acknowledge' }, t('policy.acknowledge'));
+  const message = element('p', { class: 'message', role: 'alert', hidden: true });
+  const notice = showNotice(element('p', {}, `${t('policy.changed')} `, element('a', { href: `/privacy?lang=${language}` }, t('policy.read'))), seen, message);
+  notice.dataset.testid = 'policy-notice';
+  seen.addEventListener('click', async () => {
+    seen.disabled = true;
+    try {
+      const { data } = await api('POST', '/api/account/acknowledge-policy', { body: { version } });
+      setAccount(data);
+      notice.remove();
+    } catch (error) {
+      message.textContent = problemText(error);
+      message.hidden = false;
+      seen.disabled = false;
+    }
+  });
 }
 
 // --- footer ----------------------------------------------------------------------------------------------------------
@@ -107,12 +130,7 @@ function drawFooter() {
     theme.value = document.documentElement.dataset.theme ?? 'auto';
     theme.addEventListener('change', () => chooseTheme(theme.value));
   }
-  config().then(({ support_email: email }) => {
-    const help = byId('help');
-    if (!help || !email) return;
-    help.href = `mailto:${email}`;
-    help.hidden = false;
-  }).catch(() => { /* the page works without it */ });
+  for (const link of document.querySelectorAll('.foot > a')) link.search = `?lang=${language}`;
 }
 
 export function chooseTheme(theme) {

@@ -4,18 +4,22 @@
 import { recover, signIn, signUp, isSignedIn } from './auth.js';
 import { byId, say } from './dom.js';
 import { readDraft } from './draft.js';
+import { passing } from './memory.js';
 import { api } from './api.js';
 import { language, rememberLanguage, t } from './language.js';
 import { watchPasswordButtons, passwordProblem } from './password.js';
 import { problemText } from './problem.js';
 import { confirmAge, nextPage, startShell } from './shell.js';
 
+/** Who said to be younger is not asked again in this tab. */
+const YOUNG = 'shotai.young';
 const VIEWS = { '': 'in', '#up': 'up', '#forgot': 'forgot' };
 let oldEnough = false;
 
 function show() {
   const view = VIEWS[location.hash] ?? 'in';
-  const part = view === 'up' && !oldEnough ? 'age' : view;
+  const unasked = passing.read(YOUNG) ? 'young' : 'age';
+  const part = view === 'up' && !oldEnough ? unasked : view;
   for (const section of document.querySelectorAll('[data-view]')) section.hidden = section.dataset.view !== part;
   copyEmail();
   document.querySelector(`[data-view="${part}"] :is(input, h1)`)?.focus({ preventScroll: true });
@@ -105,9 +109,8 @@ function inform(key, email) {
 
 function answerAge(yes) {
   oldEnough = yes;
-  if (yes) return show();
-  for (const section of document.querySelectorAll('[data-view]')) section.hidden = section.dataset.view !== 'young';
-  document.querySelector('[data-view="young"] h1').focus();
+  if (!yes) passing.write(YOUNG, true);
+  show();
 }
 
 async function start() {

@@ -1,0 +1,11 @@
+/* The pages about the service: privacy policy, terms, support. */
+#ifndef SHOTAI_ACCOUNT_PAGES_H
+#define SHOTAI_ACCOUNT_PAGES_H
+
+#include "service/app.h"
+
+enum problem pages_privacy(struct app *app, struct request *request, struct response *response);
+enum problem pages_terms(struct app *app, struct request *request, struct response *response);
+enum problem pages_support(struct app *app, struct request *request, struct response *response);
+
+#endif
