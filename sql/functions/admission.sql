@@ -92,8 +92,9 @@ $$;
 
 -- Lets a request in as far as the person, his account and his key go, and
 -- leaves the account locked. p_action: a row of plan_limit; null: one without a
--- limit. Whatever gets here takes a token, whatever the answer, except a
--- request that finds its key in progress: the first one holds the tokens. Where
+-- limit. Whatever gets here takes a token, whatever the answer, except a request
+-- that finds its key in progress, since the first one holds the tokens, and one
+-- of an account that is being erased, which keeps none. Where
 -- several refusals hold, the first of this order is given: unauthenticated,
 -- anonymous_not_allowed, idempotency_in_progress, account_suspended,
 -- age_confirmation_required. Refusing by `wait` and `reused` is the caller's.
@@ -125,7 +126,7 @@ begin
 	end if;
 	v_in.account := v_account;
 	v_in.plan := (select p from plan p where p.id = v_account.plan);
-	if p_action is not null and v_account.id is not null then
+	if p_action is not null and v_account.status <> 'closed' then
 		select l.spends, l.burst, l.per_minute from plan_limit l where l.plan = v_account.plan and l.action = p_action
 		into strict v_spends, v_burst, v_per_minute;
 		select t.wait, t.rate from take_token(v_account.id, p_action, v_burst, v_per_minute) t into v_in.wait, v_in.rate;

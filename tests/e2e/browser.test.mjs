@@ -121,7 +121,7 @@ test("whoever is too young sends nothing", async () => {
   await it.context.close();
 });
 
-test("a person of before signs in, in Dutch, and a wrong password is said kindly", async () => {
+test("a person of before signs in, in Dutch, and a wrong password or one try too many is said kindly", async () => {
   const email = `${randomUUID()}@example.test`, password = "nog een lange zin";
   assert.equal((await auth("POST", "/signup", { email, password })).status, 200);
   const it = await open(sizes[0], "nl-NL"), { page, at } = it;
@@ -131,6 +131,9 @@ test("a person of before signs in, in Dutch, and a wrong password is said kindly
   await at("password").fill("iets anders dan dat");
   await at("sign-in-submit").click();
   await at("message").waitFor();
+  await page.route("**/auth/v1/token**", (route) => route.fulfill({ status: 429, headers: { "Retry-After": "20" }, contentType: "application/problem+json", body: "{}" }), { times: 1 });
+  await at("sign-in-submit").click();
+  await page.getByText("Dat ging snel. Probeer het over 20 seconden opnieuw.").waitFor();
   await at("password").fill(password);
   await at("sign-in-submit").click();
   await at("age-yes").click();

@@ -141,8 +141,8 @@ test("progress is shown, and what is on its way can be given up", { timeout: 120
 test("every refusal is said in words, in both languages", { timeout: 180_000 }, async () => {
   const user = await newUser();
   for (const [locale, words] of [
-    ["en-GB", { broken: /not a usable picture/, large: /too large/, limit: /Try again in/, away: /nothing was kept/, network: /did not arrive/, suspended: /suspended/ }],
-    ["nl-NL", { broken: /geen bruikbare afbeelding/, large: /te groot/, limit: /Probeer het over/, away: /niets bewaard/, network: /niet aangekomen/, suspended: /geblokkeerd/ }],
+    ["en-GB", { broken: /not a usable picture/, large: /too large/, limit: /Try again in 4 minutes/, away: /nothing was kept/, network: /did not arrive/, suspended: /suspended/ }],
+    ["nl-NL", { broken: /geen bruikbare afbeelding/, large: /te groot/, limit: /Probeer het over 4 minuten/, away: /niets bewaard/, network: /niet aangekomen/, suspended: /geblokkeerd/ }],
   ]) {
     const { context, page, at } = await open(sizes[1], locale, user);
     await page.waitForSelector("[data-testid=model]", { state: "attached" });
@@ -163,7 +163,7 @@ test("every refusal is said in words, in both languages", { timeout: 180_000 }, 
         status, contentType: "application/problem+json", headers,
         body: JSON.stringify({ type: `urn:shotai:problem:${code}`, title: code, status, code, request_id: randomUUID() }),
       }), { times: 1 });
-    await answer(429, "rate_limited", { "Retry-After": "7" });
+    await answer(429, "rate_limited", { "Retry-After": "200" });
     await choose(page, "a.png", "image/png", picture("plain.png"));
     await says(words.limit);
     await answer(503, "storage_unavailable", { "Retry-After": "5" });

@@ -25,6 +25,9 @@ select is((ask('anna', 'portal', gen_random_uuid())).problem, 'unauthenticated',
 select is((ask('sam', null)).problem, null, 'what has no limit is open to a suspended account');
 update shotai.account set status = 'closed' where id = account('sam');
 select is((ask('sam', null)).problem, 'account_suspended', 'but not to one that is being erased');
+delete from shotai.rate_state where account = account('sam');
+select is((ask('sam', 'portal')).rate, null, 'of which no rate is kept any more');
+select is((select count(*) from shotai.rate_state where account = account('sam')), 0::bigint, 'so that nothing comes after its erasure');
 
 -- The rate as it is told: quota, window, what is left, when one more may pass.
 select person('bert');

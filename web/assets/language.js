@@ -39,7 +39,10 @@ const tenths = new Intl.NumberFormat(region, { minimumFractionDigits: 1, maximum
 export const seconds = (s) => (s < 100 ? `${tenths.format(s)}\u00a0s` : `${number(Math.round(s))}\u00a0s`);
 
 /** A time to wait, in words. */
-export const waitingTime = (s) => count('seconds', Math.ceil(s));
+export function waitingTime(s) {
+  if (s < 100) return count('seconds', Math.ceil(s));
+  return s < 100 * 60 ? count('minutes', Math.ceil(s / 60)) : count('hours', Math.ceil(s / 3600));
+}
 
 const formats = {
   time: new Intl.DateTimeFormat(region, { hour: '2-digit', minute: '2-digit' }),

@@ -15,6 +15,7 @@ const special = {
 
 export function problemText(error) {
   if (error instanceof AuthError) {
+    if (error.code === 'over_request_rate_limit' && error.retryAfter) return special.rate_limited(error);
     const key = `auth.${aliases[error.code] ?? error.code}`;
     return t(has(key) ? key : 'auth.unexpected_failure');
   }
