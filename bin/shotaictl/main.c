@@ -216,6 +216,27 @@ static const struct command commands[] = {
 	.run = ctl_share_dismiss,
     },
     {
+	.name = "telemetry status",
+	.usage = "",
+	.summary = "what is recorded of requests (TELEMETRY), how much of it there is, and what was dropped",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_telemetry_status,
+    },
+    {
+	.name = "telemetry show",
+	.usage = "[--since RFC3339] [--by route|address]",
+	.summary = "requests since then (24 hours ago) by route or address, the most first",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_telemetry_show,
+    },
+    {
+	.name = "telemetry purge",
+	.usage = "",
+	.summary = "forget all of it now",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_telemetry_purge,
+    },
+    {
 	.name = "storage copy",
 	.usage = "FROM TO [--dry-run]",
 	.summary =

@@ -72,6 +72,7 @@ ctl_status(struct ctl *ctl, int argc, char **argv)
 	if (problem != PROBLEM_NONE)
 		return ctl_refuse("status", problem);
 	print_pairs(result, "name", "value");
+	printf("%-32s %s\n", "telemetry", config_text(ctl->config, CONFIG_TELEMETRY));
 	return EXIT_DONE;
 }
 

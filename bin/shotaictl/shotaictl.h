@@ -65,6 +65,9 @@ enum exit_status ctl_policy_add(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_dispute_list(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_dispute_won(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_dispute_lost(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_telemetry_status(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_telemetry_show(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_telemetry_purge(struct ctl *ctl, int argc, char **argv);
 
 /* One line on stderr; gives EXIT_FAILED. */
 enum exit_status ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/config.h"
@@ -19,6 +18,7 @@
 #include "repair.h"
 #include "service/db.h"
 #include "service/image.h"
+#include "service/prefork.h"
 #include "service/storage.h"
 #include "upkeep.h"
 #include "worker.h"
@@ -210,7 +210,7 @@ main(int argc, char **argv)
 	}
 	log_open("worker", (enum log_level)config_integer(config, CONFIG_LOG_LEVEL));
 	signal(SIGPIPE, SIG_IGN);
-	setrlimit(RLIMIT_CORE, &(struct rlimit){0, 0});
+	prefork_forbid_core();
 	char host[64] = "worker", name[96];
 	gethostname(host, sizeof(host) - 1);
 	snprintf(name, sizeof(name), "%s-%d", host, (int)getpid());

@@ -121,6 +121,14 @@ sweep_rows(struct upkeep *upkeep)
 	return problem;
 }
 
+static enum problem
+keep_telemetry(struct upkeep *upkeep)
+{
+	const struct config *config = upkeep->worker->config;
+	return job_keep_telemetry(
+	    upkeep->db, config_integer(config, CONFIG_TELEMETRY_DAYS), config_integer(config, CONFIG_TELEMETRY) != 0);
+}
+
 void *
 upkeep_run(void *context)
 {
@@ -130,10 +138,11 @@ upkeep_run(void *context)
 	    .db = db_new(config_text(worker->config, CONFIG_DATABASE_WORKER_URL), "worker",
 		config_integer(worker->config, CONFIG_DATABASE_PREPARED) != 0),
 	};
-	int64_t disposal_at = 0, policy_at = 0;
+	int64_t disposal_at = 0, policy_at = 0, telemetry_at = 0;
 	while (!stop_sleep(&worker->stop, STOP_DRAIN, job_random(TICK_MS / 2, TICK_MS))) {
 		chore(&upkeep, dispose_objects, &disposal_at, TICK_MS);
 		chore(&upkeep, sweep_rows, &upkeep.sweep_at, SWEEP_MS);
+		chore(&upkeep, keep_telemetry, &telemetry_at, SWEEP_MS);
 		chore(&upkeep, sweep_objects, &upkeep.objects_at, OBJECTS_MS);
 		chore(&upkeep, record_policy, &policy_at, POLICY_MS);
 	}

@@ -36,8 +36,10 @@ static const struct {
 #undef X
 };
 
-static const char *const choices[CONFIG_NAME__COUNT][2] = {
-#define X(name, first, second) [CONFIG_##name] = {first, second},
+#define CHOICES 3
+
+static const char *const choices[CONFIG_NAME__COUNT][CHOICES] = {
+#define X(name, first, second, third) [CONFIG_##name] = {first, second, third},
     CONFIG_CHOICES(X)
 #undef X
 };
@@ -258,10 +260,14 @@ check_choice(struct config *config, enum config_name name, char *value)
 {
 	const char *const *words = choices[name];
 
-	config->integers[name] = strcmp(value, words[1]) == 0;
-	return strcmp(value, words[config->integers[name]]) == 0
-		   ? NULL
-		   : arena_printf(config->arena, "%s or %s", words[0], words[1]);
+	for (size_t i = 0; i < CHOICES && words[i] != NULL; i++) {
+		if (strcmp(value, words[i]) == 0) {
+			config->integers[name] = (int64_t)i;
+			return NULL;
+		}
+	}
+	return words[2] == NULL ? arena_printf(config->arena, "%s or %s", words[0], words[1])
+				: arena_printf(config->arena, "%s, %s or %s", words[0], words[1], words[2]);
 }
 
 /* Only the shape: the module that speaks SMTP parses it for good. */

@@ -23,7 +23,7 @@ enum config_kind {
 	CONFIG_KIND_ADDRESSES, /* IP addresses or networks (address/bits), by commas */
 	CONFIG_KIND_EMAIL,
 	CONFIG_KIND_LEVEL,   /* debug | info | warn | error */
-	CONFIG_KIND_CHOICE,  /* one of two words; config_integer tells which: 0 or 1 */
+	CONFIG_KIND_CHOICE,  /* one of two or three words; config_integer tells which, from 0 */
 	CONFIG_KIND_SMTP,    /* smtps://[user:password@]host[:port] or smtp://..., whose TLS smtp.h tells */
 	CONFIG_KIND_MAILBOX, /* local@domain or Name <local@domain> */
 	CONFIG_KIND_FOLDER,  /* an absolute path */
@@ -76,6 +76,9 @@ enum config_kind {
 	X(MAIL_DIRECTORY, CONFIG_KIND_FOLDER, NULL, false, "without SMTP_URL: where mails become .eml files")          \
 	X(MAIL_FROM, CONFIG_KIND_MAILBOX, NULL, false,                                                                 \
 	    "sender of mails, Name <address>; its domain greets the server")                                           \
+	X(TELEMETRY, CONFIG_KIND_CHOICE, "off", false,                                                                 \
+	    "off, requests or requests+ip: what is recorded of each request")                                          \
+	X(TELEMETRY_DAYS, CONFIG_KIND_INTEGER, "7", false, "for how many days that is kept")                           \
 	X(LOG_LEVEL, CONFIG_KIND_LEVEL, "info", false, "debug, info, warn or error")
 
 /* name, least and greatest value of each CONFIG_KIND_INTEGER */
@@ -84,12 +87,14 @@ enum config_kind {
 	X(WORKER_CONCURRENCY, 1, 1024)                                                                                 \
 	X(DATABASE_PREPARED, 0, 1)                                                                                     \
 	X(PROVIDER_TIMEOUT_SECONDS, 1, 3600)                                                                           \
-	X(UPLOAD_TTL_SECONDS, 1, 1800)
+	X(UPLOAD_TTL_SECONDS, 1, 1800)                                                                                 \
+	X(TELEMETRY_DAYS, 1, 90)
 
-/* name and the words of each CONFIG_KIND_CHOICE */
+/* name and the words of each CONFIG_KIND_CHOICE; the third may be NULL */
 #define CONFIG_CHOICES(X)                                                                                              \
-	X(MODERATION, "off", "creem")                                                                                  \
-	X(MODERATION_FLAG, "deny", "allow")
+	X(MODERATION, "off", "creem", NULL)                                                                            \
+	X(MODERATION_FLAG, "deny", "allow", NULL)                                                                      \
+	X(TELEMETRY, "off", "requests", "requests+ip")
 
 enum config_name {
 #define X(name, kind, fallback, secret, meaning) CONFIG_##name,

@@ -23,6 +23,7 @@ enum statement {
 	UNNAMED_OBJECTS,
 	CLAIM_CHORE,
 	SWEEP,
+	KEEP_TELEMETRY,
 };
 
 static const struct db_statement statements[] = {
@@ -38,6 +39,7 @@ static const struct db_statement statements[] = {
     [UNNAMED_OBJECTS] = {.sql = "select * from shotai.unnamed_objects($1)", .read_only = true},
     [CLAIM_CHORE] = {.sql = "select * from shotai.claim_chore($1, $2)"},
     [SWEEP] = {.sql = "select * from shotai.sweep()"},
+    [KEEP_TELEMETRY] = {.sql = "select * from shotai.keep_telemetry($1, $2)"},
 };
 
 #define PARAMETERS(...) (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
@@ -303,15 +305,11 @@ job_claim_chore(struct db *db, const char *name, int64_t every_seconds, bool *re
 	return problem;
 }
 
-enum problem
-job_sweep(struct db *db, bool *ret_more)
+/* Logs what was done by its name and number; true when one is called more and not 0. */
+static bool
+log_swept(const struct db_result *result)
 {
-	AUTO_ARENA arena = arena_new();
-	AUTO_DB_RESULT result = NULL;
 	bool more = false;
-	enum problem problem = db_call(db, arena, &statements[SWEEP], NULL, 0, &result, NULL);
-	if (problem != PROBLEM_NONE)
-		return problem;
 	for (size_t row = 0; row < db_rows(result); row++) {
 		const char *name = db_text(result, row, "name");
 		int64_t value = db_integer(result, row, "value");
@@ -320,8 +318,30 @@ job_sweep(struct db *db, bool *ret_more)
 		else if (value != 0)
 			log_event(LOG_INFO, "swept", "what", name, "count", db_text(result, row, "value"), NULL);
 	}
-	*ret_more = more;
-	return PROBLEM_NONE;
+	return more;
+}
+
+enum problem
+job_sweep(struct db *db, bool *ret_more)
+{
+	AUTO_ARENA arena = arena_new();
+	AUTO_DB_RESULT result = NULL;
+	enum problem problem = db_call(db, arena, &statements[SWEEP], NULL, 0, &result, NULL);
+	if (problem == PROBLEM_NONE)
+		*ret_more = log_swept(result);
+	return problem;
+}
+
+enum problem
+job_keep_telemetry(struct db *db, int64_t days, bool recorded)
+{
+	AUTO_ARENA arena = arena_new();
+	AUTO_DB_RESULT result = NULL;
+	enum problem problem = db_call(db, arena, &statements[KEEP_TELEMETRY],
+	    PARAMETERS(db_parameter(arena, days), recorded ? "true" : "false"), &result, NULL);
+	if (problem == PROBLEM_NONE)
+		log_swept(result);
+	return problem;
 }
 
 static const struct job_verdict verdicts[PROVIDER__COUNT] = {

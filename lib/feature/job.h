@@ -122,6 +122,10 @@ struct job_end {
 /* One round of the chores of every minute; logs what was done. ret_more: there is more to do now. */
 [[nodiscard]] enum problem job_sweep(struct db *db, bool *ret_more);
 
+/* Forgets the requests of days that ended more than so many days ago and, when any are recorded, makes room for more.
+ */
+[[nodiscard]] enum problem job_keep_telemetry(struct db *db, int64_t days, bool recorded);
+
 /* What a job does after a call came back. */
 enum job_next {
 	JOB_STORE,  /* settle the pictures */

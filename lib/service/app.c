@@ -151,15 +151,37 @@ now_ms(void)
 }
 
 static void
-log_answer(struct arena *arena, const struct request *request, const struct response *response, int64_t started_ms)
+log_answer(struct arena *arena, const struct request *request, const struct response *response, int64_t taken_ms)
 {
 	enum log_level level = response->status >= 500 ? LOG_WARN : LOG_DEBUG;
 	const char *code = response->problem != PROBLEM_NONE ? problem_describe(response->problem)->code : NULL;
 
 	/* The route, never the path: that may hold what somebody typed. */
 	log_event(level, "answered", "method", request->method, "route", request->route, "status",
-	    arena_printf(arena, "%d", response->status), "code", code, "ms",
-	    arena_printf(arena, "%" PRId64, now_ms() - started_ms), NULL);
+	    arena_printf(arena, "%d", response->status), "code", code, "ms", arena_printf(arena, "%" PRId64, taken_ms),
+	    NULL);
+}
+
+/* What asks at the loopback door is no person's request. */
+static void
+record_answer(struct app *app, const struct request *request, const struct response *response, int64_t taken_ms)
+{
+	const char *route = request->route;
+	struct timespec now;
+
+	if (app->telemetry == NULL ||
+	    (route != NULL && (strcmp(route, "/healthz") == 0 || strcmp(route, "/metrics") == 0)))
+		return;
+	clock_gettime(CLOCK_REALTIME, &now);
+	telemetry_add(app->telemetry, &(struct telemetry_record){
+					  .at_ms = now.tv_sec * 1000 + now.tv_nsec / 1000000 - taken_ms,
+					  .duration_ms = taken_ms,
+					  .method = request->method,
+					  .route = route,
+					  .user_id = request->user.user_id,
+					  .address = request_header(request, "REMOTE_ADDR"),
+					  .status = response->status,
+				      });
 }
 
 static void
@@ -181,7 +203,9 @@ serve(struct app *app, struct arena *arena, FCGX_Request *fcgi)
 	response_finish(&response, &request, &head);
 	FCGX_PutStr(head.data, (int)head.len, fcgi->out);
 	FCGX_PutStr(response.body.data, (int)response.body.len, fcgi->out);
-	log_answer(arena, &request, &response, started_ms);
+	int64_t taken_ms = now_ms() - started_ms;
+	log_answer(arena, &request, &response, taken_ms);
+	record_answer(app, &request, &response, taken_ms);
 	log_request(NULL);
 }
 
@@ -203,9 +227,22 @@ wants(const struct program *program, enum config_name name)
 	return false;
 }
 
+/* Of the database that the program works with; NULL: it has none. */
+static const char *
+database_url(const struct app *app)
+{
+	static const enum config_name urls[] = {CONFIG_DATABASE_URL, CONFIG_DATABASE_WEBHOOK_URL};
+
+	for (size_t i = 0; i < sizeof urls / sizeof *urls; i++)
+		if (wants(app->program, urls[i]))
+			return config_text(app->config, urls[i]);
+	return NULL;
+}
+
 static void
 close_app(struct app *app)
 {
+	telemetry_free(app->telemetry);
 	auth_free(app->auth);
 	if (app->program->release != NULL)
 		app->program->release(app);
@@ -226,6 +263,8 @@ open_app(struct app *app)
 		return false;
 	if (wants_person(program))
 		app->auth = auth_new(app->config);
+	if (database_url(app) != NULL)
+		app->telemetry = telemetry_new(app->config, database_url(app), program->name);
 	return true;
 }
 

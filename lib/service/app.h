@@ -25,15 +25,17 @@
 #include "service/request.h"
 #include "service/response.h"
 #include "service/route.h"
+#include "service/telemetry.h"
 
 /* A process' only long-lived state. */
 struct app {
 	const struct program *program;
 	struct config *config;
-	struct db *db;     /* NULL unless the program needs DATABASE_URL or prepare opens one */
-	struct auth *auth; /* NULL unless a route wants a person */
-	void *context;     /* of the program, made by prepare */
-	int children;      /* how many processes like this one there are */
+	struct db *db;               /* NULL unless the program needs DATABASE_URL or prepare opens one */
+	struct auth *auth;           /* NULL unless a route wants a person */
+	void *context;               /* of the program, made by prepare */
+	struct telemetry *telemetry; /* NULL: off */
+	int children;                /* how many processes like this one there are */
 };
 
 struct program {

@@ -223,6 +223,8 @@ begin
 	update erasure e
 	set user_id = null, account = null, finished_at = coalesce(e.finished_at, clock_timestamp())
 	where e.id = p_erasure;
+	-- What was answered while the account was being closed may have been recorded a little later.
+	perform forget_requests(p_account);
 	begin
 		delete from account a where a.id = p_account;
 	exception when foreign_key_violation then
@@ -322,6 +324,7 @@ begin
 	delete from rate_state r where r.account = p_account;
 	get diagnostics v_some = row_count;
 	v_count := v_count + v_some;
+	v_count := v_count + forget_requests(p_account);
 	update welcome_grant w set delete_after = clock_timestamp() + retention('welcome')
 	where w.account = p_account and w.delete_after is null;
 	update account a
