@@ -89,11 +89,11 @@ outcome_of_status(const struct http_answer *answer)
 	}
 }
 
-/* A vendor's word as far as it is one: what else it holds may echo a prompt. */
+/* A vendor's word as far as it is one: what else it holds may echo a prompt or name an address. */
 static const char *
 plain_word(struct arena *arena, const char *word, size_t max)
 {
-	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
 	if (word == NULL || *word == '\0')
 		return NULL;
 	size_t len = strlen(word);

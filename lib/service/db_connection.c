@@ -126,7 +126,8 @@ db_connection_alive(struct db *db)
 {
 	struct pollfd waiting = {.fd = PQsocket(db->connection), .events = POLLIN};
 
-	if (poll(&waiting, 1, 0) > 0) {
+	/* Until there is no more: the end may come behind the last words. */
+	while (poll(&waiting, 1, 0) > 0) {
 		if (!PQconsumeInput(db->connection))
 			return false;
 		(void)PQisBusy(db->connection); /* reads what came, which may be the farewell */

@@ -249,7 +249,7 @@ check_deleted(struct arena *arena, const struct http_answer *answer)
 	struct storage_xml xml = {answer->body, answer->body + answer->body_len}, error;
 	enum problem problem = PROBLEM_NONE;
 	while (storage_xml_next(&xml, "Error", &error)) {
-		const char *code = storage_xml_text(arena, error, "Code");
+		const char *code = storage_r2_code(arena, error);
 		if (code != NULL && strcmp(code, "NoSuchKey") == 0)
 			continue;
 		log_event(LOG_ERROR, "storage_failed", "action", "delete", "status", "200", "code", code, NULL);

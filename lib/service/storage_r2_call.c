@@ -188,13 +188,21 @@ storage_r2_call(struct storage_r2_caller *caller, struct arena *arena, const str
 	return outcome;
 }
 
-/* The code in an error's XML. */
+const char *
+storage_r2_code(struct arena *arena, struct storage_xml error)
+{
+	static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	const char *code = storage_xml_text(arena, error, "Code");
+
+	return code != NULL && code[strspn(code, letters)] == '\0' ? code : NULL;
+}
+
 static const char *
 code_of(struct arena *arena, const struct http_answer *answer)
 {
 	if (answer->body_len == 0)
 		return NULL;
-	return storage_xml_text(arena, (struct storage_xml){answer->body, answer->body + answer->body_len}, "Code");
+	return storage_r2_code(arena, (struct storage_xml){answer->body, answer->body + answer->body_len});
 }
 
 enum problem

@@ -10,6 +10,7 @@
 #include "base/problem.h"
 #include "service/http.h"
 #include "service/sigv4.h"
+#include "service/storage_xml.h"
 
 /* The least that an answer may hold: a list of 1000 keys of 512 bytes, and what is said about each. */
 #define STORAGE_R2_ANSWER ((size_t)4 << 20)
@@ -37,6 +38,9 @@ enum http_outcome storage_r2_call(struct storage_r2_caller *caller, struct arena
 /* Logs how the call failed, with the server's code; gives PROBLEM_STORAGE_UNAVAILABLE. */
 enum problem storage_r2_failed(struct arena *arena, const struct storage_r2_call *call, enum http_outcome outcome,
     const struct http_answer *answer);
+
+/* The code in an error's XML, in the arena; NULL when it is no word of letters, and so not fit for the log. */
+const char *storage_r2_code(struct arena *arena, struct storage_xml error);
 
 /* The host, and port where there is one, of an endpoint: what is signed and sent as Host. */
 const char *storage_r2_host(const char *endpoint);

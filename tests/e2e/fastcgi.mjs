@@ -48,12 +48,12 @@ function readAnswer(bytes) {
   return { status: parseInt(headers.get("status"), 10), headers, text, json: /\bjson\b/.test(headers.get("content-type")) ? JSON.parse(text) : undefined };
 }
 
-function ask(socket, method, target, { body = Buffer.alloc(0), headers = {} } = {}) {
+function ask(socket, method, target, { body = Buffer.alloc(0), headers = {}, more = {} } = {}) {
   const bytes = Buffer.from(body);
   const parameters = {
     REQUEST_METHOD: method, REQUEST_URI: target, QUERY_STRING: target.split("?")[1] ?? "", CONTENT_LENGTH: String(bytes.length),
     CONTENT_TYPE: headers["Content-Type"] ?? "application/json", SERVER_PROTOCOL: "HTTP/1.1", REQUEST_ID: randomBytes(16).toString("hex"),
-    ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [`HTTP_${name.toUpperCase().replaceAll("-", "_")}`, value])),
+    ...Object.fromEntries(Object.entries(headers).map(([name, value]) => [`HTTP_${name.toUpperCase().replaceAll("-", "_")}`, value])), ...more,
   };
   const params = Buffer.concat(Object.entries(parameters).map(([name, value]) => pair(name, value)));
   return new Promise((resolve, reject) => {
@@ -68,25 +68,26 @@ function ask(socket, method, target, { body = Buffer.alloc(0), headers = {} } = 
 
 const settings = Object.fromEntries(Object.entries(env).filter(([name]) => /^[A-Z]/.test(name)));
 
-// Runs body(request) with a program under these settings (undefined removes one); request(method, target, { body, headers }).
+// Runs body(request, it) with a program under these settings (undefined removes one); request(method, target, { body,
+// headers, more }), more: further parameters of FastCGI; it: { socket, log }.
 export async function withProgram(name, overrides, body, processes = 2) {
   const folder = mkdtempSync(path.join(tmpdir(), "shotai-program-")), socket = path.join(folder, "socket");
   const environment = { PATH: process.env.PATH, ...settings, ...overrides };
   for (const key of Object.keys(environment)) if (environment[key] === undefined) delete environment[key];
   const child = spawn(path.join(env.home, "cgi-bin", name), ["--socket", socket, "--processes", String(processes)], { env: environment, stdio: ["ignore", "ignore", "pipe"] });
-  let log = "";
-  child.stderr.on("data", (bytes) => (log += bytes));
+  const it = { socket, log: "" };
+  child.stderr.on("data", (bytes) => (it.log += bytes));
   const ended = new Promise((resolve) => child.on("close", resolve));
   const request = (method, target, options) => ask(socket, method, target, options);
   try {
     await waitFor(async () => (await request("GET", `/healthz/${name}`)).status > 0, { what: `${name} to answer`, timeout: 20_000 });
-    return await body(request);
+    return await body(request, it);
   } catch (error) {
-    error.message += `\n${log}`;
+    error.message += `\n${it.log}`;
     throw error;
   } finally {
     child.kill("SIGTERM");
-    assert.equal(await ended, 0, log);
+    assert.equal(await ended, 0, it.log);
     rmSync(folder, { recursive: true });
   }
 }
