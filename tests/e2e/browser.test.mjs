@@ -108,19 +108,6 @@ test("a dead link leads somewhere, in the language of the browser", async () => 
   }
 });
 
-test("whoever is too young sends nothing", async () => {
-  const it = await open(sizes[1]), { page, at, complaints } = it;
-  await page.goto("/sign-in#up");
-  await at("age-no").waitFor();
-  const sent = [];
-  page.on("request", (outgoing) => sent.push(outgoing.url()));
-  await at("age-no").click();
-  await at("too-young").waitFor();
-  assert.deepEqual(sent, []);
-  assert.deepEqual(complaints, []);
-  await it.context.close();
-});
-
 test("a person of before signs in, in Dutch, and a wrong password or one try too many is said kindly", async () => {
   const email = `${randomUUID()}@example.test`, password = "nog een lange zin";
   assert.equal((await auth("POST", "/signup", { email, password })).status, 200);

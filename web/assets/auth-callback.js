@@ -5,6 +5,7 @@ import { byId, say } from './dom.js';
 import { t, translate } from './language.js';
 import { passwordProblem, watchPasswordButtons } from './password.js';
 import { problemText } from './problem.js';
+import { drawFooter } from './shell.js';
 
 function show(view) {
   for (const section of document.querySelectorAll('[data-view]')) section.hidden = section.dataset.view !== view;
@@ -54,6 +55,7 @@ async function save(event) {
 async function start() {
   const found = readCallback();
   translate();
+  drawFooter();
   watchPasswordButtons();
   byId('password-form').addEventListener('submit', save);
   byId('save').disabled = false;

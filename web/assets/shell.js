@@ -102,7 +102,7 @@ function showNotice(...content) {
 function showPolicyNotice(version) {
   const seen = element('button', { type: 'button', class: 'button', 'data-testid': 'policy-acknowledge' }, t('policy.acknowledge'));
   const message = element('p', { class: 'message', role: 'alert', hidden: true });
-  const notice = showNotice(element('p', {}, `${t('policy.changed')} `, element('a', { href: `/privacy?lang=${language}` }, t('policy.read'))), seen, message);
+  const notice = showNotice(element('p', {}, `${t('policy.changed')} `, element('a', { href: `/privacy?lang=${language}#versions` }, t('policy.read'))), seen, message);
   notice.dataset.testid = 'policy-notice';
   seen.addEventListener('click', async () => {
     seen.disabled = true;
@@ -120,7 +120,7 @@ function showPolicyNotice(version) {
 
 // --- footer ----------------------------------------------------------------------------------------------------------
 
-function drawFooter() {
+export function drawFooter() {
   for (const button of document.querySelectorAll('[data-language]')) {
     button.setAttribute('aria-pressed', String(button.dataset.language === language));
     button.addEventListener('click', () => chooseLanguage(button.dataset.language));
@@ -130,7 +130,7 @@ function drawFooter() {
     theme.value = document.documentElement.dataset.theme ?? 'auto';
     theme.addEventListener('change', () => chooseTheme(theme.value));
   }
-  for (const link of document.querySelectorAll('.foot > a')) link.search = `?lang=${language}`;
+  for (const link of document.querySelectorAll('.foot > a')) link.setAttribute('href', `${link.pathname}?lang=${language}`);
 }
 
 export function chooseTheme(theme) {
