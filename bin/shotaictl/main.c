@@ -237,6 +237,45 @@ static const struct command commands[] = {
 	.run = ctl_telemetry_purge,
     },
     {
+	.name = "erasures replay",
+	.usage = "[--dry-run]",
+	.summary =
+	    "after a backup was restored, before workers start: erase and delete again what the journal in storage "
+	    "tells",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_erasures_replay,
+    },
+    {
+	.name = "erasures",
+	.usage = "[--pending]",
+	.summary =
+	    "accounts that were erased, newest first: asked, id, cause, state, done, pseudonym, how much of what "
+	    "(?: not yet), why it waits",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_erasures,
+    },
+    {
+	.name = "hold set",
+	.usage = "USER --basis TEXT",
+	.summary = "keep what USER has: who asks for erasure is locked out, and nothing is erased until hold lift",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_hold_set,
+    },
+    {
+	.name = "hold lift",
+	.usage = "USER --basis TEXT",
+	.summary = "end a hold; an erasure that was asked for goes on",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_hold_lift,
+    },
+    {
+	.name = "disclose",
+	.usage = "USER --basis TEXT",
+	.summary = "what the law may ask for: who USER is and what was paid, as JSON; logged and counted",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_disclose,
+    },
+    {
 	.name = "storage copy",
 	.usage = "FROM TO [--dry-run]",
 	.summary =

@@ -28,7 +28,7 @@ begin
 	return query select e.journal, e.subject from journal_entry e where e.journal = v_key order by e.subject;
 end
 $$;
-grant execute on function shotai.journal_next() to shotai_worker;
+grant execute on function shotai.journal_next() to shotai_worker, shotai_operator;
 
 -- The object is there: erasures that it tells of may begin.
 create or replace function shotai.journal_told(p_key text) returns void
@@ -44,7 +44,7 @@ begin
 	where s.erasure = t.erasure and s.step = 'journal' and s.done_at is null;
 end
 $$;
-grant execute on function shotai.journal_told(text) to shotai_worker;
+grant execute on function shotai.journal_told(text) to shotai_worker, shotai_operator;
 
 -- After which key an object may be unknown here: rows are not committed in the order of their keys.
 create or replace function shotai.journal_from() returns table (key text)

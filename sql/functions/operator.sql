@@ -63,7 +63,14 @@ begin
 	return query
 	select u.user_id, u.email, a.status, a.plan, a.balance, a.unfinished, a.age_confirmed_at is not null,
 		rfc3339(a.created_at)
-	from auth_find(p_user_or_email) u
+	from (
+		select f.user_id, f.email from auth_find(p_user_or_email) f
+		union -- one whose Auth user vanished
+		select n.user_id, null
+		from account n
+		where n.user_id = case when lower(p_user_or_email) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then p_user_or_email::uuid end
+			and not auth_user_exists(n.user_id)
+	) u
 	left join account a on a.user_id = u.user_id;
 end
 $$;
