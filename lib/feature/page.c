@@ -82,6 +82,7 @@ page_facts(const struct page *page, struct template_value ret_facts[static PAGE_
 {
 	const struct config *config = page->config;
 	int64_t upload = config_integer(config, CONFIG_UPLOAD_TTL_SECONDS);
+	int64_t telemetry = config_integer(config, CONFIG_TELEMETRY); /* off, requests, requests+ip */
 	bool whole = upload % 60 == 0, r2 = strcmp(config_text(config, CONFIG_STORAGE), "r2") == 0;
 	const struct template_value facts[PAGE_FACTS] = {
 	    {"language", page->language == LANGUAGE_NL ? "nl" : "en"},
@@ -91,9 +92,10 @@ page_facts(const struct page *page, struct template_value ret_facts[static PAGE_
 	    {"support_email", config_text(config, CONFIG_SUPPORT_EMAIL)},
 	    {"upload_time",
 		page_term(page->arena, page->language, whole ? upload / 60 : upload, whole ? "minute" : "second")},
-	    {"telemetry", NULL},
-	    {"addresses", NULL},
-	    {"telemetry_time", NULL},
+	    {"telemetry", set_if(telemetry != 0)},
+	    {"addresses", set_if(telemetry == 2)},
+	    {"telemetry_time",
+		page_term(page->arena, page->language, config_integer(config, CONFIG_TELEMETRY_DAYS), "day")},
 	    {"moderated", set_if(config_integer(config, CONFIG_MODERATION) != 0)},
 	    {"r2", set_if(r2)},
 	    {"direct", set_if(r2 && strcmp(config_text(config, CONFIG_STORAGE_LINKS), "direct") == 0)},

@@ -6,7 +6,7 @@ select no_plan();
 -- Terms: one row each, read by whoever deletes
 select is((
 	select string_agg(p.proname || ' (' || m[1] || ')', ', ' order by p.proname) from pg_proc p
-	cross join lateral regexp_matches(p.prosrc, 'delete from (\w+)[^;]*interval ''\d+ (?:hour|day|week|month|year)', 'gi') m
+	cross join lateral regexp_matches(p.prosrc, 'delete from (\w+)[^;]*[-+] interval ''\d+ (?:hour|day|week|month|year)', 'gi') m
 	where p.pronamespace = 'shotai'::regnamespace and m[1] <> 'worker'
 ), null, 'what deletes by age asks retention(), but for workers, who are no people');
 select is((
