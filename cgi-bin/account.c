@@ -7,9 +7,12 @@
 #include "feature/credits.h"
 #include "feature/erasure.h"
 #include "feature/erasure_page.h"
+#include "feature/export.h"
+#include "feature/takeout.h"
 #include "service/app.h"
 
 #define BODY_MAX 4096
+#define CHOSEN_MAX 100
 #define LIMIT_MAX 100
 #define LIMIT_DEFAULT 20
 
@@ -53,6 +56,18 @@ static const struct body_field version_fields[] = {
 	.min = 1,
 	.max = 32,
 	.offset = offsetof(struct version_body, version)},
+};
+
+struct archive_body {
+	struct body_list generations;
+};
+
+static const struct body_field archive_fields[] = {
+    {.name = "generation_ids",
+	.kind = BODY_UUIDS,
+	.min = 1,
+	.max = CHOSEN_MAX,
+	.offset = offsetof(struct archive_body, generations)},
 };
 
 static enum problem
@@ -175,6 +190,54 @@ list_credits(struct app *app, struct request *request, struct response *response
 	return problem == PROBLEM_NONE ? credits_list(&call, limit, cursor) : problem;
 }
 
+static enum problem
+export_all(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	void *context = NULL;
+	bool more = false;
+	enum problem problem = export_begin(&call, &context, &more);
+	if (problem != PROBLEM_NONE)
+		return problem;
+	response_header(response, "Content-Disposition", "attachment; filename=\"shotai-export.json\"");
+	if (more) {
+		response->more = export_more;
+		response->more_context = context;
+	}
+	return PROBLEM_NONE;
+}
+
+static enum problem
+order_archive(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	struct archive_body body = {0};
+	struct takeout_wish wish = {.generations = &body.generations};
+	const char *id = NULL;
+	bool replayed = false;
+	enum problem problem = request_idempotency_key(request, response, &wish.idempotency_key);
+	if (problem == PROBLEM_NONE)
+		problem = request_json(request, response, archive_fields, 1, &body);
+	if (problem != PROBLEM_NONE)
+		return problem;
+	wish.request_hash = request_body_hash(request);
+	problem = takeout_create(&call, &wish, &id, &replayed);
+	if (problem != PROBLEM_NONE)
+		return problem;
+	response->status = 202;
+	response_header(response, "Location", arena_printf(request->arena, "/api/account/archives/%s", id));
+	if (replayed)
+		response_header(response, "Idempotency-Replayed", "true");
+	return PROBLEM_NONE;
+}
+
+static enum problem
+look_at_archive(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	return takeout_get(&call, request->parameters[0]);
+}
+
 static const struct route routes[] = {
     {.method = "GET", .path = "/api/config", .auth = AUTH_NONE, .run = site},
     {.method = "GET", .path = "/api/account", .auth = AUTH_USER, .run = look},
@@ -204,6 +267,14 @@ static const struct route routes[] = {
     {.method = "GET", .path = "/privacy/{version}", .auth = AUTH_NONE, .run = pages_privacy},
     {.method = "GET", .path = "/terms", .auth = AUTH_NONE, .run = pages_terms},
     {.method = "GET", .path = "/support", .auth = AUTH_NONE, .run = pages_support},
+    {.method = "GET", .path = "/api/account/export", .auth = AUTH_SELF, .run = export_all},
+    {.method = "POST",
+	.path = "/api/account/archives",
+	.auth = AUTH_SELF,
+	.body = BODY_JSON,
+	.body_max = BODY_MAX,
+	.run = order_archive},
+    {.method = "GET", .path = "/api/account/archives/{id}", .auth = AUTH_SELF, .run = look_at_archive},
 };
 
 static const enum config_name needs[] = {CONFIG_DATABASE_URL, CONFIG_SUPABASE_URL, CONFIG_SUPABASE_ANON_KEY,

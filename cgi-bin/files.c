@@ -18,8 +18,8 @@ link_member(struct request *request, struct response *response, const char *name
 static enum problem
 serve(struct app *app, struct request *request, struct response *response)
 {
-	const char *key = request->parameters[0], *content_type = NULL;
-	enum picture_kind kind = PICTURE_IMAGE;
+	const char *key = request->parameters[0];
+	struct picture_file file;
 	const char *expires = link_member(request, response, "e");
 	const char *signature = link_member(request, response, "s");
 	int64_t now = time(NULL);
@@ -27,15 +27,18 @@ serve(struct app *app, struct request *request, struct response *response)
 	picture_signer_init(&signer, request->arena, config_text(app->config, CONFIG_SECRET_KEY), now);
 	enum problem problem = picture_verify(&signer, key, expires, signature, now);
 	if (problem == PROBLEM_NONE)
-		problem = picture_authorize(app->db, request->arena, key, &content_type, &kind);
+		problem = picture_authorize(app->db, request->arena, key, &file);
 	if (problem != PROBLEM_NONE)
 		return problem;
-	const char *place = kind == PICTURE_THUMBNAIL ? storage_accel_thumbnail(app->context, request->arena, key)
-						      : storage_accel(app->context, request->arena, key);
+	const char *place = file.kind == PICTURE_THUMBNAIL ? storage_accel_thumbnail(app->context, request->arena, key)
+							   : storage_accel(app->context, request->arena, key);
 	if (place == NULL)
 		return PROBLEM_NOT_FOUND;
-	response->content_type = content_type;
-	response->cache_control = "private, max-age=300";
+	response->content_type = file.content_type;
+	response->cache_control = file.filename != NULL ? "no-store" : "private, max-age=300";
+	if (file.filename != NULL)
+		response_header(response, "Content-Disposition",
+		    arena_printf(request->arena, "attachment; filename=\"%s\"", file.filename));
 	response_header(response, "X-Accel-Redirect", place);
 	return PROBLEM_NONE;
 }
@@ -62,7 +65,7 @@ static const enum config_name needs[] = {CONFIG_DATABASE_URL, CONFIG_SECRET_KEY,
 
 static const struct program program = {
     .name = "files",
-    .summary = "serves pictures to whoever holds a signed link",
+    .summary = "serves pictures and archives to whoever holds a signed link",
     .routes = routes,
     .route_count = sizeof routes / sizeof routes[0],
     .needs = needs,

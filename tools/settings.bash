@@ -35,6 +35,7 @@ OPENAI_BASE_URL=$url/sandbox/openai/v1
 OPENAI_API_KEY=sandbox-$(random 16)
 PROVIDER_TIMEOUT_SECONDS=20
 MAIL_DIRECTORY=$home/mail
+SPOOL_DIRECTORY=$home/spool
 MAIL_FROM=receipts@shotai.example
 CREEM_API_URL=$url/sandbox/creem
 CREEM_API_KEY=creem_test_sandbox_$(random 16)

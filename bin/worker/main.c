@@ -13,6 +13,7 @@
 #include "feature/job.h"
 #include "feature/mail.h"
 #include "lease.h"
+#include "pack.h"
 #include "post.h"
 #include "reaper.h"
 #include "repair.h"
@@ -144,7 +145,7 @@ static int
 run_threads(struct worker *worker, const sigset_t *signals)
 {
 	static void *(*const loops[])(void *) = {
-	    lease_claim, lease_renew, upkeep_run, reaper_run, repair_run, post_run, erase_run};
+	    lease_claim, lease_renew, upkeep_run, reaper_run, repair_run, post_run, erase_run, pack_run};
 	pthread_t threads[sizeof(loops) / sizeof(loops[0])];
 	size_t started = 0;
 	while (started < sizeof(loops) / sizeof(loops[0]) &&

@@ -1,6 +1,7 @@
 #include "upkeep.h"
 
 #include <stdio.h>
+#include <string.h>
 #include <time.h>
 
 #include "base/arena.h"
@@ -48,24 +49,61 @@ sweep_page(
 }
 
 static enum problem
-sweep_objects(struct upkeep *upkeep)
+sweep_below(struct upkeep *upkeep, const char *prefix, int64_t *deleted)
 {
 	AUTO_ARENA last = arena_new();
 	const char *after = NULL;
-	int64_t deleted = 0;
 	size_t count;
 	enum problem problem;
 	do {
 		AUTO_ARENA arena = arena_new();
 		struct storage_object *objects = NULL;
 		count = 0;
-		problem = storage_list(upkeep->worker->storage, arena, "gen/", after, &objects, &count);
+		problem = storage_list(upkeep->worker->storage, arena, prefix, after, &objects, &count);
 		if (problem == PROBLEM_NONE && count > 0) {
-			problem = sweep_page(upkeep, arena, objects, count, &deleted);
+			problem = sweep_page(upkeep, arena, objects, count, deleted);
 			arena_reset(last);
 			after = arena_strdup(last, objects[count - 1].key);
 		}
 	} while (problem == PROBLEM_NONE && count > 0 && stop_level(&upkeep->worker->stop) == STOP_NOT);
+	return problem;
+}
+
+/* Gives up the uploads of archives that nobody makes any more. */
+static enum problem
+sweep_unfinished(struct upkeep *upkeep, int64_t *deleted)
+{
+	AUTO_ARENA arena = arena_new();
+	struct storage *storage = upkeep->worker->storage;
+	struct storage_unfinished *left = NULL;
+	const char **unnamed = NULL;
+	size_t count = 0, unnamed_count = 0;
+	enum problem problem = storage_list_unfinished(storage, arena, "archives/", &left, &count);
+	if (problem != PROBLEM_NONE || count == 0)
+		return problem;
+	const char **keys = arena_array(arena, count, sizeof(char *));
+	for (size_t i = 0; i < count; i++)
+		keys[i] = left[i].key;
+	problem = job_unnamed(upkeep->db, arena, keys, count, &unnamed, &unnamed_count);
+	for (size_t i = 0; problem == PROBLEM_NONE && i < count; i++)
+		for (size_t k = 0; problem == PROBLEM_NONE && k < unnamed_count; k++)
+			if (strcmp(left[i].key, unnamed[k]) == 0) {
+				problem = storage_give_up(storage, &left[i]);
+				*deleted += problem == PROBLEM_NONE;
+				break;
+			}
+	return problem;
+}
+
+static enum problem
+sweep_objects(struct upkeep *upkeep)
+{
+	int64_t deleted = 0;
+	enum problem problem = sweep_below(upkeep, "gen/", &deleted);
+	if (problem == PROBLEM_NONE)
+		problem = sweep_below(upkeep, "archives/", &deleted);
+	if (problem == PROBLEM_NONE)
+		problem = sweep_unfinished(upkeep, &deleted);
 	if (deleted > 0) {
 		char number[24];
 		snprintf(number, sizeof(number), "%lld", (long long)deleted);

@@ -79,6 +79,7 @@ enum config_kind {
 	X(TELEMETRY, CONFIG_KIND_CHOICE, "off", false,                                                                 \
 	    "off, requests or requests+ip: what is recorded of each request")                                          \
 	X(TELEMETRY_DAYS, CONFIG_KIND_INTEGER, "7", false, "for how many days that is kept")                           \
+	X(SPOOL_DIRECTORY, CONFIG_KIND_FOLDER, "/var/tmp", false, "where the worker puts an archive together")         \
 	X(LOG_LEVEL, CONFIG_KIND_LEVEL, "info", false, "debug, info, warn or error")
 
 /* name, least and greatest value of each CONFIG_KIND_INTEGER */

@@ -98,8 +98,7 @@ picture_verify(
 }
 
 enum problem
-picture_authorize(
-    struct db *db, struct arena *arena, const char *key, const char **ret_content_type, enum picture_kind *ret_kind)
+picture_authorize(struct db *db, struct arena *arena, const char *key, struct picture_file *ret_file)
 {
 	AUTO_DB_RESULT result = NULL;
 	enum problem problem = db_call(db, arena, &statements[AUTHORIZE], (const char *const[]){key}, 1, &result, NULL);
@@ -107,7 +106,8 @@ picture_authorize(
 		return problem;
 	if (db_rows(result) == 0)
 		return PROBLEM_NOT_FOUND;
-	*ret_content_type = arena_strdup(arena, db_text(result, 0, "content_type"));
-	*ret_kind = strcmp(db_text(result, 0, "kind"), "thumbnail") == 0 ? PICTURE_THUMBNAIL : PICTURE_IMAGE;
+	*ret_file = (struct picture_file){.content_type = arena_strdup(arena, db_text(result, 0, "content_type")),
+	    .filename = arena_strdup(arena, db_text(result, 0, "filename")),
+	    .kind = strcmp(db_text(result, 0, "kind"), "thumbnail") == 0 ? PICTURE_THUMBNAIL : PICTURE_IMAGE};
 	return PROBLEM_NONE;
 }

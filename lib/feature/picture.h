@@ -41,6 +41,12 @@ const char *picture_link(const struct picture_signer *signer, struct arena *aren
 /* Which objects nginx may keep for a while. */
 enum picture_kind { PICTURE_IMAGE, PICTURE_THUMBNAIL };
 
+struct picture_file {
+	const char *content_type;
+	const char *filename; /* of what is to be kept, not shown; else NULL */
+	enum picture_kind kind;
+};
+
 /*
  * Whether key, expires (the text of e) and signature (the text of s) belong
  * together and now is not past; the current and the previous secret count.
@@ -49,8 +55,8 @@ enum picture_kind { PICTURE_IMAGE, PICTURE_THUMBNAIL };
 [[nodiscard]] enum problem picture_verify(
     const struct picture_signer *signer, const char *key, const char *expires, const char *signature, int64_t now);
 
-/* Asks whether the object may be served; *ret_content_type in the arena. PROBLEM_NOT_FOUND when it may not. */
+/* Asks whether the object may be served; strings in the arena. PROBLEM_NOT_FOUND when it may not. */
 [[nodiscard]] enum problem picture_authorize(
-    struct db *db, struct arena *arena, const char *key, const char **ret_content_type, enum picture_kind *ret_kind);
+    struct db *db, struct arena *arena, const char *key, struct picture_file *ret_file);
 
 #endif

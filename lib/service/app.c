@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -17,6 +18,7 @@
 #define IDLE_MS 60000
 #define HEAD_MAX (64u << 10)
 #define CHILDREN_MAX 64
+#define PART_MAX (16u << 20)
 
 static enum problem report_health(struct app *app, struct request *request, struct response *response);
 
@@ -184,6 +186,30 @@ record_answer(struct app *app, const struct request *request, const struct respo
 				      });
 }
 
+/* The rest of a body that is made while it is sent. */
+static void
+send_more(struct response *response, FCGX_Request *fcgi)
+{
+	AUTO_ARENA arena = arena_new();
+	bool more = response->more != NULL;
+
+	while (more) {
+		struct text part;
+		arena_reset(arena);
+		text_init(&part, arena, PART_MAX);
+		enum problem problem = response->more(response->more_context, &part, &more);
+		if (problem == PROBLEM_NONE && part.overflow)
+			problem = PROBLEM_INTERNAL;
+		if (problem != PROBLEM_NONE) {
+			log_event(LOG_WARN, "answer_cut", "problem", problem_describe(problem)->code, NULL);
+			(void)shutdown(fcgi->ipcFd, SHUT_RDWR);
+			return;
+		}
+		if (FCGX_PutStr(part.data, (int)part.len, fcgi->out) < 0)
+			return;
+	}
+}
+
 static void
 serve(struct app *app, struct arena *arena, FCGX_Request *fcgi)
 {
@@ -203,6 +229,7 @@ serve(struct app *app, struct arena *arena, FCGX_Request *fcgi)
 	response_finish(&response, &request, &head);
 	FCGX_PutStr(head.data, (int)head.len, fcgi->out);
 	FCGX_PutStr(response.body.data, (int)response.body.len, fcgi->out);
+	send_more(&response, fcgi);
 	int64_t taken_ms = now_ms() - started_ms;
 	log_answer(arena, &request, &response, taken_ms);
 	record_answer(app, &request, &response, taken_ms);

@@ -76,6 +76,7 @@ response_problem(struct response *response, const struct request *request, enum 
 	response->cache_control = "no-store";
 	response->etag = false;
 	response->header_count = 0;
+	response->more = NULL;
 	text_init(body, response->arena, BODY_MAX);
 	text_json_open(body, NULL, '{');
 	text_json_string(body, "type", arena_printf(response->arena, "urn:shotai:problem:%s", kind->code));
@@ -186,9 +187,11 @@ response_finish(struct response *response, const struct request *request, struct
 		text_printf(ret_head, "%s: %s\r\n", response->headers[i].name, response->headers[i].value);
 	if (response->refusal.rate != NULL)
 		write_rate(response->refusal.rate, ret_head);
-	if (!bodyless && response->body.len > 0)
+	if (!bodyless && response->body.len > 0 && response->more == NULL)
 		text_printf(ret_head, "Content-Length: %zu\r\n", response->body.len);
 	text_add(ret_head, "\r\n");
-	if (bodyless || strcmp(request->method, "HEAD") == 0)
+	if (bodyless || strcmp(request->method, "HEAD") == 0) {
 		response->body.len = 0;
+		response->more = NULL;
+	}
 }

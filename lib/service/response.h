@@ -24,6 +24,12 @@ struct response {
 	const char *cache_control; /* "no-store" unless the handler sets it */
 	bool etag;                 /* the body's ETag is added, If-None-Match answered with 304 */
 	struct text body;
+	/*
+	 * NULL, or what makes the rest of the body while it is sent: each time the next part, in memory of its own.
+	 * A problem cuts the answer off, so that it must be of a kind that shows it.
+	 */
+	enum problem (*more)(void *context, struct text *body, bool *ret_more);
+	void *more_context;
 	struct {
 		const char *name, *value;
 	} headers[RESPONSE_HEADERS];

@@ -109,12 +109,13 @@ storage_read(struct storage *storage, const char *key, int64_t offset, const str
 }
 
 enum problem
-storage_put_file(struct storage *storage, const char *key, const char *content_type, int fd, int64_t len)
+storage_put_file(
+    struct storage *storage, const char *key, const char *content_type, const struct storage_source *source)
 {
 	if (!key_valid(key))
 		return key_refused("put");
-	return storage->r2 != NULL ? storage_r2_put_file(storage->r2, key, content_type, fd, len)
-				   : storage_file_put_file(storage->file, key, fd, len);
+	return storage->r2 != NULL ? storage_r2_put_file(storage->r2, key, content_type, source)
+				   : storage_file_put_file(storage->file, key, source);
 }
 
 enum problem

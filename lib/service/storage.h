@@ -29,6 +29,14 @@ struct storage_piece {
 	size_t size;
 };
 
+/* What becomes one: the first len bytes of a regular file. */
+struct storage_source {
+	int fd;
+	int64_t len;
+	bool (*go_on)(void *context); /* NULL, or asked before each part; false gives up */
+	void *context;
+};
+
 /* An object that was begun and, maybe, never will be whole. */
 struct storage_unfinished {
 	const char *key, *id;
@@ -63,11 +71,11 @@ void storage_free(struct storage *storage);
 [[nodiscard]] enum problem storage_read(struct storage *storage, const char *key, int64_t offset,
     const struct storage_piece *piece, size_t *ret_len, int64_t *ret_total);
 /*
- * storage_put of the first len bytes of a regular file, of which no more than a
- * part is ever in memory. The key must be fresh: r2 overwrites.
+ * storage_put of a file, of which no more than a part is ever in memory. The
+ * key must be fresh: r2 overwrites.
  */
 [[nodiscard]] enum problem storage_put_file(
-    struct storage *storage, const char *key, const char *content_type, int fd, int64_t len);
+    struct storage *storage, const char *key, const char *content_type, const struct storage_source *source);
 /*
  * Up to 1000 objects under prefix whose storage_put_file has not ended, be it
  * under way or dead; storage_give_up ends one. Only r2 has such.

@@ -22,6 +22,8 @@
 #define LIST_MAX 1000
 /* How often a put makes a folder again that deletes keep taking away. */
 #define PUT_TRIES 100
+/* Of a file that becomes an object, at a time. */
+#define COPY_BYTES ((size_t)16 << 20)
 #define FOLDER_FLAGS (O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
 
 struct storage_file {
@@ -110,19 +112,24 @@ folder_open(const struct storage_file *file, const char *key, bool make)
 	return folder;
 }
 
-/* What an object is to hold: bytes, or as much of a file from its start. */
+/* What an object is to hold: bytes, or what a file has. */
 struct content {
 	const uint8_t *bytes;
-	int file;
 	size_t len;
+	const struct storage_source *source;
 };
 
 static bool
-copy_file(int fd, int from, size_t len)
+copy_file(int fd, const struct storage_source *source)
 {
 	off_t at = 0;
-	while ((size_t)at < len) {
-		ssize_t n = sendfile(fd, from, &at, len - (size_t)at);
+	while (at < source->len) {
+		size_t left = (size_t)(source->len - at);
+		if (source->go_on != NULL && !source->go_on(source->context)) {
+			errno = ECANCELED;
+			return false;
+		}
+		ssize_t n = sendfile(fd, source->fd, &at, left < COPY_BYTES ? left : COPY_BYTES);
 		if (n == 0)
 			errno = EIO;
 		if (n == 0 || (n < 0 && errno != EINTR))
@@ -136,10 +143,8 @@ write_synced(int fd, const struct content *content)
 {
 	const uint8_t *bytes = content->bytes;
 	size_t len = content->len;
-	if (bytes == NULL && !copy_file(fd, content->file, len))
+	if (content->source != NULL && !copy_file(fd, content->source))
 		return false;
-	if (bytes == NULL)
-		len = 0;
 	while (len > 0) {
 		ssize_t n = write(fd, bytes, len);
 		if (n < 0 && errno == EINTR)
@@ -232,9 +237,9 @@ storage_file_put(struct storage_file *file, const char *key, const void *bytes, 
 }
 
 enum problem
-storage_file_put_file(struct storage_file *file, const char *key, int fd, int64_t len)
+storage_file_put_file(struct storage_file *file, const char *key, const struct storage_source *source)
 {
-	return put(file, key, &(struct content){.file = fd, .len = (size_t)len});
+	return put(file, key, &(struct content){.source = source});
 }
 
 /* The regular file under the key, open for reading. */

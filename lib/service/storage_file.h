@@ -17,6 +17,7 @@
 struct arena;
 struct storage_object;
 struct storage_piece;
+struct storage_source;
 struct storage_file;
 
 /* folder is absolute and is made when it is absent. NULL (logged) when it cannot be used. */
@@ -28,7 +29,8 @@ void storage_file_free(struct storage_file *file);
     struct storage_file *file, struct arena *arena, const char *key, size_t max, uint8_t **ret_bytes, size_t *ret_len);
 [[nodiscard]] enum problem storage_file_read(struct storage_file *file, const char *key, int64_t offset,
     const struct storage_piece *piece, size_t *ret_len, int64_t *ret_total);
-[[nodiscard]] enum problem storage_file_put_file(struct storage_file *file, const char *key, int fd, int64_t len);
+[[nodiscard]] enum problem storage_file_put_file(
+    struct storage_file *file, const char *key, const struct storage_source *source);
 [[nodiscard]] enum problem storage_file_delete(struct storage_file *file, const char *key);
 [[nodiscard]] enum problem storage_file_delete_many(struct storage_file *file, const char *const *keys, size_t count);
 [[nodiscard]] enum problem storage_file_list(struct storage_file *file, struct arena *arena, const char *prefix,

@@ -199,21 +199,23 @@ storage_r2_read(struct storage_r2 *r2, const char *key, int64_t offset, const st
 
 /* What fits into one request. */
 static enum problem
-put_small(struct storage_r2 *r2, const struct storage_r2_object *object, int fd, size_t len)
+put_small(struct storage_r2 *r2, const struct storage_r2_object *object, const struct storage_source *source)
 {
 	AUTO_ARENA arena = arena_new();
+	size_t len = (size_t)source->len;
 	uint8_t *bytes = arena_alloc(arena, len + 1);
-	enum problem problem = storage_r2_parts_read(fd, bytes, len, 0);
+	enum problem problem = storage_r2_parts_read(source->fd, bytes, len, 0);
 	return problem == PROBLEM_NONE ? storage_r2_put(r2, object->key, object->content_type, bytes, len) : problem;
 }
 
 enum problem
-storage_r2_put_file(struct storage_r2 *r2, const char *key, const char *content_type, int fd, int64_t len)
+storage_r2_put_file(
+    struct storage_r2 *r2, const char *key, const char *content_type, const struct storage_source *source)
 {
 	const struct storage_r2_object object = {
 	    .bucket = bucket_of(r2, key), .key = key, .content_type = content_type};
-	return len <= STORAGE_R2_PART ? put_small(r2, &object, fd, (size_t)len)
-				      : storage_r2_parts_put(r2->caller, &object, fd, len);
+	return source->len <= STORAGE_R2_PART ? put_small(r2, &object, source)
+					      : storage_r2_parts_put(r2->caller, &object, source);
 }
 
 enum problem

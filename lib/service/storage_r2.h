@@ -20,6 +20,7 @@ struct arena;
 struct config;
 struct storage_object;
 struct storage_piece;
+struct storage_source;
 struct storage_unfinished;
 struct storage_r2;
 
@@ -34,7 +35,7 @@ void storage_r2_free(struct storage_r2 *r2);
 [[nodiscard]] enum problem storage_r2_read(struct storage_r2 *r2, const char *key, int64_t offset,
     const struct storage_piece *piece, size_t *ret_len, int64_t *ret_total);
 [[nodiscard]] enum problem storage_r2_put_file(
-    struct storage_r2 *r2, const char *key, const char *content_type, int fd, int64_t len);
+    struct storage_r2 *r2, const char *key, const char *content_type, const struct storage_source *source);
 [[nodiscard]] enum problem storage_r2_list_unfinished(struct storage_r2 *r2, struct arena *arena, const char *prefix,
     struct storage_unfinished **ret_objects, size_t *ret_count);
 [[nodiscard]] enum problem storage_r2_give_up(struct storage_r2 *r2, const struct storage_unfinished *object);

@@ -91,16 +91,19 @@ put_part(struct upload *upload, int number, const uint8_t *bytes, size_t len)
 }
 
 static enum problem
-put_parts(struct upload *upload, int fd, int64_t len)
+put_parts(struct upload *upload, const struct storage_source *source)
 {
 	AUTO_ARENA arena = arena_new();
+	int64_t len = source->len;
 	int64_t part = len / PARTS_MAX + 1 > STORAGE_R2_PART ? len / PARTS_MAX + 1 : STORAGE_R2_PART;
 	uint8_t *bytes = arena_alloc(arena, (size_t)part);
 	enum problem problem = PROBLEM_NONE;
 	int number = 1;
 	for (int64_t at = 0; at < len && problem == PROBLEM_NONE; at += part, number++) {
 		size_t piece = (size_t)(len - at < part ? len - at : part);
-		problem = storage_r2_parts_read(fd, bytes, piece, at);
+		if (source->go_on != NULL && !source->go_on(source->context))
+			return PROBLEM_STORAGE_UNAVAILABLE;
+		problem = storage_r2_parts_read(source->fd, bytes, piece, at);
 		if (problem == PROBLEM_NONE)
 			problem = put_part(upload, number, bytes, piece);
 	}
@@ -146,7 +149,8 @@ end(struct upload *upload, struct arena *arena, int64_t len)
 }
 
 enum problem
-storage_r2_parts_put(struct storage_r2_caller *caller, const struct storage_r2_object *object, int fd, int64_t len)
+storage_r2_parts_put(
+    struct storage_r2_caller *caller, const struct storage_r2_object *object, const struct storage_source *source)
 {
 	AUTO_ARENA arena = arena_new();
 	struct upload upload = {.caller = caller, .object = object};
@@ -155,10 +159,10 @@ storage_r2_parts_put(struct storage_r2_caller *caller, const struct storage_r2_o
 	enum problem problem = begin(&upload, arena);
 	if (problem != PROBLEM_NONE)
 		return problem;
-	problem = put_parts(&upload, fd, len);
+	problem = put_parts(&upload, source);
 	text_add(&upload.parts, "</CompleteMultipartUpload>");
 	if (problem == PROBLEM_NONE)
-		problem = end(&upload, arena, len);
+		problem = end(&upload, arena, source->len);
 	if (problem != PROBLEM_NONE)
 		(void)storage_r2_parts_abort(
 		    caller, object->bucket, &(struct storage_unfinished){.key = object->key, .id = upload.id});

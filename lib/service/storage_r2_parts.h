@@ -15,6 +15,7 @@
 
 struct arena;
 struct storage_r2_caller;
+struct storage_source;
 struct storage_unfinished;
 
 struct storage_r2_object {
@@ -23,9 +24,9 @@ struct storage_r2_object {
 
 /* len bytes of the file fd from offset on. */
 [[nodiscard]] enum problem storage_r2_parts_read(int fd, uint8_t *bytes, size_t len, int64_t offset);
-/* len bytes of the file fd, a part at a time in memory; given up at the server when it fails. */
+/* A part at a time in memory; given up at the server when it fails. */
 [[nodiscard]] enum problem storage_r2_parts_put(
-    struct storage_r2_caller *caller, const struct storage_r2_object *object, int fd, int64_t len);
+    struct storage_r2_caller *caller, const struct storage_r2_object *object, const struct storage_source *source);
 /* Up to 1000 that were begun and neither ended nor given up. */
 [[nodiscard]] enum problem storage_r2_parts_list(struct storage_r2_caller *caller, struct arena *arena,
     const char *bucket, const char *prefix, struct storage_unfinished **ret_uploads, size_t *ret_count);

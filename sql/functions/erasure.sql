@@ -256,6 +256,7 @@ begin
 	delete from image i using generation g
 	where g.account = p_account and i.generation = g.id and i.image_key = any (p_done) and i.thumbnail_key = any (p_done);
 	get diagnostics count = row_count;
+	delete from archive r where r.account = p_account and (r.key is null or r.key = any (p_done));
 	delete from object_deletion d where d.key = any (p_done);
 	keys := array(
 		select k.key
@@ -266,6 +267,8 @@ begin
 			limit 250
 		) i
 		cross join lateral (values (i.image_key), (i.thumbnail_key)) k (key)
+		union all
+		(select r.key from archive r where r.account = p_account limit 250)
 		union all
 		(select d.key
 		from object_deletion d

@@ -18,6 +18,7 @@ declare
 	v_keys bigint;
 	v_rates bigint;
 	v_shares bigint;
+	v_archives bigint;
 begin
 	if not pg_try_advisory_xact_lock(hashtext('shotai.sweep')) then
 		return;
@@ -63,6 +64,7 @@ begin
 		select o.ctid from rate_state o where o.arrival < v_now - retention('rate_state') limit 1000 for update skip locked));
 	get diagnostics v_rates = row_count;
 	v_shares := sweep_shares();
+	v_archives := sweep_archives();
 	delete from mail_outbox m where m.finished_at <= v_now - retention('mail');
 	delete from welcome_grant w where w.delete_after <= v_now;
 	delete from age_block b where b.blocked_until <= v_now;
@@ -74,7 +76,9 @@ begin
 		('idempotency_keys', v_keys),
 		('rate_states', v_rates),
 		('expired_shares', v_shares),
-		('more', (v_ended > 0 or v_account is not null or v_keys = 1000 or v_rates = 1000 or v_shares = 1000)::integer::bigint);
+		('expired_archives', v_archives),
+		('more', (v_ended > 0 or v_account is not null or v_keys = 1000 or v_rates = 1000 or v_shares = 1000
+			or v_archives = 1000)::integer::bigint);
 end
 $$;
 grant execute on function shotai.sweep() to shotai_worker;

@@ -26,6 +26,9 @@ GET /metrics                     200      200    200       200        200     20
 POST /webhooks/creem             401      401    401       401        401     401          401        401    401
 GET /api/account                 401      401    401       200        200     200          200        200    200
 GET /api/account/credits         401      401    200       200        200     200          200        200    200
+GET /api/account/export          401      401    401       200        200     403          200        200    200
+POST /api/account/archives       401      401    401       202        202     403          202        202    202
+GET /api/account/archives/{id}   401      401    401       404        404     403          404        404    200
 GET /api/history                 401      401    200       200        200     200          200        200    200
 GET /api/shares                  401      401    200       200        200     200          200        200    200
 GET /api/billing/orders          401      401    200       200        200     200          200        200    200
@@ -61,6 +64,7 @@ const bodyOf = (operation, things) => ({
   "PATCH /api/account": { locale: "nl" },
   "POST /api/account/confirm-age": { at_least_13: true },
   "POST /api/account/acknowledge-policy": { version: "2026-11-01" },
+  "POST /api/account/archives": {},
   "POST /webhooks/creem": {},
 })[operation];
 
@@ -70,7 +74,8 @@ const pathOf = (operation, things) => operation.split(" ")[1]
   .replace("{version}", "2026-11-01")
   .replace("{key}", "gen/00000000-0000-4000-8000-000000000000/0-1")
   .replace("{slug}", things.slug)
-  .replace("{id}", operation === "DELETE /api/generate/{id}" ? things.queued : operation.includes("/uploads/") ? things.upload : things.generation);
+  .replace("{id}", operation === "DELETE /api/generate/{id}" ? things.queued : operation.includes("/uploads/") ? things.upload
+    : operation.includes("/archives/") ? things.archive : things.generation);
 
 const operations = Object.entries(description.paths).flatMap(([target, methods]) =>
   Object.keys(methods).map((method) => `${method.toUpperCase()} ${target}`));
@@ -94,6 +99,7 @@ before(async () => {
     queued: await heldGeneration(owner),
     upload: (await uploaded(owner)).id,
     slug: share.json.slug,
+    archive: (await api(owner, "POST", "/api/account/archives", { generation_ids: [asked.json.id] })).json.id,
   };
 
   const ended = await newUser(), suspended = await newUser(), nameless = await newUser();

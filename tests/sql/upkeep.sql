@@ -19,7 +19,7 @@ select is((select problem from shotai.authorize_file('gen/' || :'g' || '/0-1')),
 update shotai.account set status = 'active' where id = account('anna');
 
 select bag_eq(format($$ select * from shotai.unnamed_objects(array['gen/%1$s/0-1', 'gen/%1$s/0-1-thumbnail', 'gen/%1$s/1-1', 'gen/%1$s/1-2', 'gen/%1$s/strange', 'gen/11111111-2222-3333-4444-555555555555/0-1', 'gen/junk', 'uploads/1/2', 'archives/x']) $$, :'g'),
-	$$ values ('gen/11111111-2222-3333-4444-555555555555/0-1'), ('gen/junk') $$, 'what no row names and no live attempt can name, below gen/ only');
+	$$ values ('gen/11111111-2222-3333-4444-555555555555/0-1'), ('gen/junk'), ('archives/x') $$, 'what no row names and no live attempt can name, but uploads');
 select lapse_lease(:'g');
 select count(*) from shotai.claim_jobs('other', 10, 20);
 select bag_eq(format($$ select * from shotai.unnamed_objects(array['gen/%1$s/0-1', 'gen/%1$s/1-1', 'gen/%1$s/1-2']) $$, :'g'),

@@ -172,24 +172,26 @@ the_database_has_the_last_word(void **state)
 {
 	(void)state;
 	AUTO_ARENA arena = arena_new();
-	struct db_result found = {
-	    .columns = {"content_type", "kind"}, .rows = 1, .cells = (const char *const[]){"image/webp", "thumbnail"}};
-	const char *content_type = NULL;
-	enum picture_kind kind = PICTURE_IMAGE;
+	struct db_result found = {.columns = {"content_type", "kind", "filename"},
+	    .rows = 1,
+	    .cells = (const char *const[]){"image/webp", "thumbnail", NULL}};
+	struct picture_file file;
 	fake_db.problem = PROBLEM_NONE;
 	fake_db.result = &found;
-	assert_int_equal(picture_authorize(NULL, arena, key, &content_type, &kind), PROBLEM_NONE);
-	assert_string_equal(content_type, "image/webp");
-	assert_int_equal(kind, PICTURE_THUMBNAIL);
-	found.cells = (const char *const[]){"image/png", "image"};
-	assert_int_equal(picture_authorize(NULL, arena, key, &content_type, &kind), PROBLEM_NONE);
-	assert_int_equal(kind, PICTURE_IMAGE);
+	assert_int_equal(picture_authorize(NULL, arena, key, &file), PROBLEM_NONE);
+	assert_string_equal(file.content_type, "image/webp");
+	assert_int_equal(file.kind, PICTURE_THUMBNAIL);
+	assert_null(file.filename);
+	found.cells = (const char *const[]){"application/zip", "archive", "shotai.zip"};
+	assert_int_equal(picture_authorize(NULL, arena, key, &file), PROBLEM_NONE);
+	assert_int_equal(file.kind, PICTURE_IMAGE);
+	assert_string_equal(file.filename, "shotai.zip");
 	assert_int_equal(fake_db.count, 1);
 	assert_string_equal(fake_db.parameters[0], key);
 	found.rows = 0;
-	assert_int_equal(picture_authorize(NULL, arena, key, &content_type, &kind), PROBLEM_NOT_FOUND);
+	assert_int_equal(picture_authorize(NULL, arena, key, &file), PROBLEM_NOT_FOUND);
 	fake_db.problem = PROBLEM_DATABASE_UNAVAILABLE;
-	assert_int_equal(picture_authorize(NULL, arena, key, &content_type, &kind), PROBLEM_DATABASE_UNAVAILABLE);
+	assert_int_equal(picture_authorize(NULL, arena, key, &file), PROBLEM_DATABASE_UNAVAILABLE);
 }
 
 static struct config *

@@ -470,11 +470,14 @@ a_file_becomes_an_object_and_is_read_in_pieces(void **state)
 	FILE *spool = tmpfile();
 	assert_non_null(spool);
 	assert_true(fputs("0123456789", spool) >= 0 && fflush(spool) == 0);
-	assert_int_equal(
-	    storage_put_file(place->storage, "archives/a", "application/zip", fileno(spool), 9), PROBLEM_NONE);
-	assert_int_equal(
-	    storage_put_file(place->storage, "archives/a", "application/zip", fileno(spool), 9), PROBLEM_INTERNAL);
-	assert_int_equal(storage_put_file(place->storage, "archives/b", "application/zip", fileno(spool), 11),
+	assert_int_equal(storage_put_file(place->storage, "archives/a", "application/zip",
+			     &(struct storage_source){.fd = fileno(spool), .len = 9}),
+	    PROBLEM_NONE);
+	assert_int_equal(storage_put_file(place->storage, "archives/a", "application/zip",
+			     &(struct storage_source){.fd = fileno(spool), .len = 9}),
+	    PROBLEM_INTERNAL);
+	assert_int_equal(storage_put_file(place->storage, "archives/b", "application/zip",
+			     &(struct storage_source){.fd = fileno(spool), .len = 11}),
 	    PROBLEM_STORAGE_UNAVAILABLE);
 	(void)fclose(spool);
 	assert_false(exists(place, "archives/b"));

@@ -347,7 +347,8 @@ put_large(void)
 	const int64_t len = ((int64_t)8 << 20) + 1;
 	FILE *spool = tmpfile();
 	assert_int_equal(ftruncate(fileno(spool), len), 0);
-	enum problem problem = storage_put_file(it.storage, "archives/a", "application/zip", fileno(spool), len);
+	enum problem problem = storage_put_file(
+	    it.storage, "archives/a", "application/zip", &(struct storage_source){.fd = fileno(spool), .len = len});
 	(void)fclose(spool);
 	return problem;
 }

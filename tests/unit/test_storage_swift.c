@@ -248,11 +248,14 @@ a_file_goes_up_in_parts_and_comes_back_in_pieces(void **state)
 	(void)state;
 	assert_int_equal(ftruncate(fileno(spool), size), 0);
 	assert_int_equal(pwrite(fileno(spool), "abcdefg", 7, size - 7), 7);
-	assert_int_equal(
-	    storage_put_file(it.storage, "archives/a", "application/zip", fileno(spool), size), PROBLEM_NONE);
-	assert_int_equal(
-	    storage_put_file(it.storage, "archives/b", "application/zip", fileno(spool), 10), PROBLEM_NONE);
-	assert_int_equal(storage_put_file(it.storage, "archives/c", "application/zip", fileno(spool), size + 1),
+	assert_int_equal(storage_put_file(it.storage, "archives/a", "application/zip",
+			     &(struct storage_source){.fd = fileno(spool), .len = size}),
+	    PROBLEM_NONE);
+	assert_int_equal(storage_put_file(it.storage, "archives/b", "application/zip",
+			     &(struct storage_source){.fd = fileno(spool), .len = 10}),
+	    PROBLEM_NONE);
+	assert_int_equal(storage_put_file(it.storage, "archives/c", "application/zip",
+			     &(struct storage_source){.fd = fileno(spool), .len = size + 1}),
 	    PROBLEM_STORAGE_UNAVAILABLE);
 	(void)fclose(spool);
 	assert_string_equal(BOTO("list", "pictures"), "archives/a 16777221\narchives/b 10\n");
