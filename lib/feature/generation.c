@@ -171,6 +171,7 @@ generation_models(struct call *call)
 		text_json_raw(call->json, "aspect_ratios", db_text(rows, row, "aspect_ratios"));
 		text_json_int(call->json, "max_count", db_integer(rows, row, "max_count"));
 		text_json_bool(call->json, "accepts_reference", db_boolean(rows, row, "accepts_reference"));
+		text_json_int(call->json, "max_references", db_integer(rows, row, "max_references"));
 		text_json_string(call->json, "description", db_text(rows, row, description));
 		text_json_string(call->json, "retention", db_text(rows, row, "retention"));
 		text_json_bool(call->json, "available", db_boolean(rows, row, "available"));

@@ -50,14 +50,14 @@ cross join lateral (
 
 create or replace function shotai.list_models()
 returns table (id text, name text, provider text, credits integer, aspect_ratios text, max_count integer,
-	accepts_reference boolean, description text, description_nl text, retention text, available boolean)
+	accepts_reference boolean, max_references integer, description text, description_nl text, retention text, available boolean)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
 begin
 	return query
 	select o.id, o.name, o.provider, o.credits, to_json(o.aspect_ratios)::text, o.max_count,
-		o.accepts_reference, o.description, o.description_nl, o.retention, o.available
+		o.accepts_reference, o.max_references, o.description, o.description_nl, o.retention, o.available
 	from offer o
 	order by o.position, o.id;
 end

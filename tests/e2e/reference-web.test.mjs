@@ -41,6 +41,10 @@ async function open(viewport, locale, user) {
 }
 
 const choose = (page, name, mimeType, buffer) => page.setInputFiles("[data-testid=reference-file]", { name, mimeType, buffer });
+const chooseAll = (page, ...names) =>
+  page.setInputFiles("[data-testid=reference-file]", names.map((name) => ({ name, mimeType: "image/png", buffer: picture("plain.png") })));
+const names = (page) => page.locator("[data-testid=reference-name]").allInnerTexts();
+const kept = (page) => page.evaluate(() => JSON.parse(sessionStorage.getItem("shotai.references")));
 const seconds = async (at) => {
   const [minutes, rest] = (await at("reference-time").innerText()).split(":");
   return Number(minutes) * 60 + Number(rest);
@@ -58,7 +62,7 @@ for (const viewport of sizes) {
     assert.equal(await at("reference-name").innerText(), "quay.jpg");
     const before = await seconds(at);
     assert.ok(before > 1780 && before <= 1800, String(before));
-    await page.waitForFunction((old) => document.getElementById("reference-time").textContent !== old, await at("reference-time").innerText());
+    await page.waitForFunction((old) => document.querySelector("[data-testid=reference-time]").textContent !== old, await at("reference-time").innerText());
     assert.ok((await seconds(at)) < before);
     assert.match(await at("reference-note").innerText(), /only, which keeps it for 30 days/);
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out sideways");
@@ -80,7 +84,7 @@ for (const viewport of sizes) {
     await at("reference-remove").click();
     await page.waitForFunction(() => /has been deleted/.test(document.getElementById("reference-message").textContent));
     assert.ok((await rowOf(id)).deleted_at);
-    assert.equal(await page.evaluate(() => sessionStorage.getItem("shotai.reference")), null);
+    assert.equal(await kept(page), null);
     await at("prompt").fill("without");
     const second = page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/api/generate"));
     await at("shoot").click();
@@ -105,10 +109,10 @@ test("a picture may be dropped or pasted, and takes the place of the one before"
   await deliver("dragover", "a.png", picture("plain.png"));
   assert.ok(await page.locator("#reference.over").count());
   await deliver("drop", "dropped.png", picture("plain.png"));
-  await page.waitForFunction(() => document.getElementById("reference-name").textContent === "dropped.png");
+  await page.waitForFunction(() => document.querySelector("[data-testid=reference-name]")?.textContent === "dropped.png");
   await at("reference-time").waitFor();
   await deliver("paste", "pasted.webp", picture("plain.webp"));
-  await page.waitForFunction(() => document.getElementById("reference-name").textContent === "pasted.webp" && !document.getElementById("reference-left").hidden);
+  await page.waitForFunction(() => document.querySelector("[data-testid=reference-name]")?.textContent === "pasted.webp" && document.getElementById("reference").dataset.state === "held");
   await waitFor(async () => {
     const rows = await uploadsOf(user);
     return rows.length === 2 && rows[0].deleted_at && !rows[1].deleted_at;
@@ -116,6 +120,52 @@ test("a picture may be dropped or pasted, and takes the place of the one before"
   assert.deepEqual(complaints, []);
   await context.close();
 });
+
+for (const [viewport, locale, words] of [[sizes[0], "en-GB", { room: "2 of 4", full: /at most 4/, first: /only the first goes/ }], [sizes[1], "nl-NL", { room: "2 van 4", full: /ten hoogste 4/, first: /alleen de eerste gaat/ }]]) {
+  test(`a model that takes several gets several, each with its own end, at ${viewport.width} px`, { timeout: 120_000 }, async () => {
+    const user = await newUser();
+    const { context, page, at, shot, complaints } = await open(viewport, locale, user);
+    await page.waitForSelector("[data-testid=model]", { state: "attached" });
+    const { max_references: most } = (await page.evaluate(() => fetch("/api/models").then((answer) => answer.json()))).items[1];
+    assert.equal(most, 4);
+    await page.locator("label.model").nth(1).click();
+    await chooseAll(page, "one.png", "two.png");
+    await page.locator("[data-testid=reference-time]:visible").nth(1).waitFor();
+    assert.equal(await page.locator("#reference-how").innerText(), words.room);
+    await chooseAll(page, "three.png", "four.png", "five.png");
+    await page.locator("[data-testid=reference-time]:visible").nth(3).waitFor();
+    assert.match(await at("reference-message").innerText(), words.full);
+    const all = await names(page);
+    assert.equal(all.length, 4);
+    assert.ok(await page.locator("#reference-pick").isHidden());
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out sideways");
+    await shot("references");
+
+    await at("reference-remove").nth(1).click();
+    await page.waitForFunction(() => document.querySelectorAll("[data-testid=reference-name]").length === 3);
+    assert.deepEqual(await names(page), all.toSpliced(1, 1));
+    await page.reload();
+    await page.locator("[data-testid=reference-time]:visible").nth(2).waitFor();
+    const ids = (await kept(page)).map(({ id }) => id);
+    const live = (await uploadsOf(user)).filter((row) => !row.deleted_at).map(({ id }) => id);
+    assert.deepEqual(ids.toSorted(), live.toSorted(), "what was removed is deleted, the others are there");
+
+    await at("prompt").fill("all of them");
+    const sent = page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/api/generate"));
+    await at("shoot").click();
+    assert.deepEqual((await sent).postDataJSON().upload_ids, ids);
+    await page.locator("[data-testid=roll][data-status=succeeded]").waitFor();
+
+    await page.locator("label.model").nth(0).click();
+    assert.match(await at("reference-note").innerText(), words.first);
+    await at("prompt").fill("one of them");
+    const second = page.waitForRequest((request) => request.method() === "POST" && request.url().endsWith("/api/generate"));
+    await at("shoot").click();
+    assert.equal((await second).postDataJSON().upload_id, ids[0]);
+    assert.deepEqual(complaints, []);
+    await context.close();
+  });
+}
 
 test("progress is shown, and what is on its way can be given up", { timeout: 120_000 }, async () => {
   const user = await newUser();
@@ -198,12 +248,12 @@ test("at its end it leaves the page too, and an order that comes too late says s
   await choose(page, "kade.jpg", "image/jpeg", picture("plain.jpg"));
   await at("reference-time").waitFor();
   await page.evaluate(() => {
-    const kept = JSON.parse(sessionStorage.getItem("shotai.reference"));
-    sessionStorage.setItem("shotai.reference", JSON.stringify({ ...kept, endsAt: Date.now() + 3000 }));
+    const [kept] = JSON.parse(sessionStorage.getItem("shotai.references"));
+    sessionStorage.setItem("shotai.references", JSON.stringify([{ ...kept, endsAt: Date.now() + 3000 }]));
   });
   await page.reload();
   await page.waitForFunction(() => /zoals beloofd/.test(document.getElementById("reference-message").textContent));
-  assert.equal(await page.evaluate(() => sessionStorage.getItem("shotai.reference")), null);
+  assert.equal(await kept(page), null);
   await context.close();
 });
 
@@ -213,7 +263,7 @@ test("a model that takes no reference says so and is not sent one", { timeout: 1
   await page.route("**/api/models", async (route) => {
     const response = await route.fetch();
     const body = await response.json();
-    body.items[1].accepts_reference = false;
+    Object.assign(body.items[1], { accepts_reference: false, max_references: 0 });
     await route.fulfill({ response, json: body });
   });
   await page.goto("/");

@@ -104,6 +104,8 @@ test("only uploads of one's own that are there, and as many as the model takes",
   try {
     const none = await refusedOrder("invalid_request", { model: "gpt-image-2", upload_id: id });
     assert.equal(none.errors[0].detail, "this model takes no reference");
+    const { items } = (await api(null, "GET", "/api/models")).json;
+    assert.deepEqual(items.map(({ max_references: most }) => most), [1, 4, 0]);
   } finally {
     await psql("update shotai.model set accepts_reference = true where id = 'gpt-image-2'");
   }

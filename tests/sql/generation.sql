@@ -114,8 +114,10 @@ select is((select charged from ask('anna', 'gpt-image-2', 2)), 18::bigint, 'the 
 select is((select credits from shotai.list_models() where id = 'gpt-image-2'), 9, 'is the one shown');
 select is((select array_agg(distinct unit_price order by unit_price) from shotai.generation where model = 'gpt-image-2'), '{6,9}', 'what was ordered before keeps its price');
 select is(audit(), null, 'the books are right');
-select results_eq($$ select id, name, provider, credits, aspect_ratios::jsonb, max_count, available from shotai.list_models() limit 1 $$,
-	$$ values ('gpt-image-1-mini', 'GPT Image Mini', 'OpenAI', 2, '["1:1","3:2","2:3"]'::jsonb, 4, true) $$, 'the list of models');
+select results_eq($$ select id, name, provider, credits, aspect_ratios::jsonb, max_count, max_references, available from shotai.list_models() limit 1 $$,
+	$$ values ('gpt-image-1-mini', 'GPT Image Mini', 'OpenAI', 2, '["1:1","3:2","2:3"]'::jsonb, 4, 0, true) $$, 'the list of models');
+update shotai.model set accepts_reference = true;
+select is((select array_agg(max_references) from shotai.list_models()), '{1,4,4}', 'and how many references each takes');
 insert into shotai.model select 'unpriced', provider, name, 9, enabled, adapter, vendor_model, options, aspect_ratios, max_count, false, 1, description, description_nl, retention
 	from shotai.model limit 1;
 select is((select problem from ask('anna', 'unpriced')), 'model_unknown', 'a model without a price is none');

@@ -306,11 +306,12 @@ static void
 models_are_written(void **state)
 {
 	(void)state;
-	static const char *const cells[] = {"m1", "Model \"one\"", "openai", "2", "[\"1:1\", \"16:9\"]", "4", "t",
-	    "Draws.", "Tekent.", NULL, "t", "m2", "Two", "openai", "8", "[\"1:1\"]", "1", "f", "Paints.", "Schildert.",
-	    "30 days", "f"};
-	struct db_result models = {.columns = {"id", "name", "provider", "credits", "aspect_ratios", "max_count",
-				       "accepts_reference", "description", "description_nl", "retention", "available"},
+	static const char *const cells[] = {"m1", "Model \"one\"", "openai", "2", "[\"1:1\", \"16:9\"]", "4", "t", "3",
+	    "Draws.", "Tekent.", NULL, "t", "m2", "Two", "openai", "8", "[\"1:1\"]", "1", "f", "0", "Paints.",
+	    "Schildert.", "30 days", "f"};
+	struct db_result models = {
+	    .columns = {"id", "name", "provider", "credits", "aspect_ratios", "max_count", "accepts_reference",
+		"max_references", "description", "description_nl", "retention", "available"},
 	    .rows = 2,
 	    .cells = cells};
 	struct fixture fixture;
@@ -319,10 +320,11 @@ models_are_written(void **state)
 	assert_int_equal(generation_models(&fixture.call), PROBLEM_NONE);
 	assert_string_equal(fixture.json.data,
 	    "{\"items\":[{\"id\":\"m1\",\"name\":\"Model \\\"one\\\"\",\"provider\":\"openai\",\"credits\":2,"
-	    "\"aspect_ratios\":[\"1:1\", \"16:9\"],\"max_count\":4,\"accepts_reference\":true,"
+	    "\"aspect_ratios\":[\"1:1\", \"16:9\"],\"max_count\":4,\"accepts_reference\":true,\"max_references\":3,"
 	    "\"description\":\"Draws.\",\"retention\":null,\"available\":true},"
 	    "{\"id\":\"m2\",\"name\":\"Two\",\"provider\":\"openai\",\"credits\":8,\"aspect_ratios\":[\"1:1\"],"
-	    "\"max_count\":1,\"accepts_reference\":false,\"description\":\"Paints.\",\"retention\":\"30 days\","
+	    "\"max_count\":1,\"accepts_reference\":false,\"max_references\":0,\"description\":\"Paints.\","
+	    "\"retention\":\"30 days\","
 	    "\"available\":false}]}");
 	arena_free(fixture.arena);
 

@@ -4,11 +4,11 @@ import { listModels } from './api.js';
 import { byId, element, say } from './dom.js';
 import { readDraft, writeDraft } from './draft.js';
 import { count, credits, number, t } from './language.js';
-import { createReference } from './reference.js';
+import { createReferences } from './reference.js';
 
 const FALLBACK_RATIO = '1:1';
 
-/** onShoot({model, prompt, aspect_ratio, count, upload_id}) is called when the form is sent and complete. */
+/** onShoot({model, prompt, aspect_ratio, count, upload_id or upload_ids}) is called when the form is sent and complete. */
 export function createDesk({ signedIn, onShoot, onSignIn }) {
   const form = byId('desk');
   const prompt = byId('prompt');
@@ -27,7 +27,9 @@ export function createDesk({ signedIn, onShoot, onSignIn }) {
   function request() {
     const body = { model: model().id, prompt: prompt.value.trim(), count: shots() };
     if (chosen('ratio')) body.aspect_ratio = chosen('ratio');
-    if (reference.id()) body.upload_id = reference.id();
+    const ids = references.ids();
+    if (ids.length === 1) [body.upload_id] = ids;
+    else if (ids.length > 1) body.upload_ids = ids;
     return body;
   }
 
@@ -45,7 +47,7 @@ export function createDesk({ signedIn, onShoot, onSignIn }) {
 
   function showChoices(wanted) {
     const current = model();
-    reference.setModel(current);
+    references.setModel(current);
     const ratios = current?.aspect_ratios ?? [];
     byId('ratios').replaceChildren(...ratios.map(ratioChoice));
     byId('ratio-field').hidden = ratios.length === 0;
@@ -78,7 +80,7 @@ export function createDesk({ signedIn, onShoot, onSignIn }) {
     showChoices(draft);
   }
 
-  const reference = createReference({ signedIn, onSignIn, onChange: () => showPrice() });
+  const references = createReferences({ signedIn, onSignIn, onChange: () => showPrice() });
 
   form.addEventListener('change', (event) => {
     if (event.target.name === 'model') showChoices({ aspect_ratio: chosen('ratio'), count: shots() });
@@ -97,7 +99,7 @@ export function createDesk({ signedIn, onShoot, onSignIn }) {
   form.addEventListener('submit', (event) => {
     event.preventDefault();
     if (busy || !model()) return;
-    if (reference.busy()) return void say(message, t('reference.wait'));
+    if (references.busy()) return void say(message, t('reference.wait'));
     if (!prompt.value.trim()) {
       say(message, t('studio.promptMissing'));
       prompt.setAttribute('aria-invalid', 'true');
@@ -115,7 +117,7 @@ export function createDesk({ signedIn, onShoot, onSignIn }) {
     setBalance(next) { balance = next; showPrice(); },
     setBusy(next) { busy = next; showPrice(); },
     say: (text) => say(message, text),
-    forgetReference: (text) => reference.forget(text),
+    forgetReferences: (text) => references.forget(text),
   };
 }
 

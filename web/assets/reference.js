@@ -1,196 +1,173 @@
-// The reference picture on the desk: chosen, dropped or pasted, sent with its progress in sight, and counted down to the
-// moment the server deletes it. What is kept here, a small likeness of it included, goes at that moment too.
+// The reference pictures on the desk, as many as the chosen model takes: chosen, dropped or pasted, sent with their
+// progress in sight, and each counted down to the moment the server deletes it. What is kept here, a small likeness
+// included, goes at that moment too.
 
-import { api, Problem } from './api.js';
-import { byId, say } from './dom.js';
-import { count, t, time } from './language.js';
+import { byId, element, say } from './dom.js';
+import { count, number, t } from './language.js';
 import { passing } from './memory.js';
-import { problemText } from './problem.js';
+import { discard, inspect, refusalText, send } from './reference-file.js';
 
-const KEY = 'shotai.reference';
-const BYTES_MAX = 20 * 1024 * 1024;
-const THUMB = 96;
+const KEY = 'shotai.references';
 const SOON_SECONDS = 60;
 
-/** The type that the first bytes of a file tell, whatever its name; null when we do not take it. */
-async function typeOf(file) {
-  const bytes = new Uint8Array(await file.slice(0, 12).arrayBuffer());
-  const text = String.fromCharCode(...bytes);
-  if (text.startsWith('\x89PNG\r\n\x1a\n')) return 'image/png';
-  if (text.startsWith('\xff\xd8\xff')) return 'image/jpeg';
-  return text.startsWith('RIFF') && text.slice(8) === 'WEBP' ? 'image/webp' : null;
-}
-
-async function thumbnailOf(file) {
-  try {
-    const image = await createImageBitmap(file);
-    const scale = Math.max(THUMB / image.width, THUMB / image.height);
-    const canvas = Object.assign(document.createElement('canvas'), { width: THUMB, height: THUMB });
-    canvas.getContext('2d').drawImage(image, (THUMB - image.width * scale) / 2, (THUMB - image.height * scale) / 2, image.width * scale, image.height * scale);
-    image.close();
-    return canvas.toDataURL('image/jpeg', 0.7);
-  } catch { return null; }
-}
-
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
+const abort = (item) => item.sending.abort(new DOMException('given up', 'AbortError'));
 
-/** What the server's "too large" and "unsupported" mean here, where a picture was sent and no prompt. */
-function refusalText(error) {
-  if (!(error instanceof Problem)) return t('problem.unexpected');
-  if (error.code === 'too_large') return t('reference.tooLarge');
-  if (error.code === 'unsupported_image') return t('reference.unsupported');
-  if (error.code === 'storage_unavailable') return t('reference.away');
-  if (error.code === 'network') return t('reference.network');
-  return problemText(error);
+/** The row of one picture. */
+function createRow({ name, thumb }, onRemove) {
+  const time = element('time', { 'data-testid': 'reference-time', role: 'timer' });
+  const left = element('span', { class: 'edge', hidden: true }, `${t('reference.until')} `, time);
+  const progress = element('progress', { 'data-testid': 'reference-progress', max: 1, value: 0, 'aria-label': t('reference.sending') });
+  const remove = element('button', { class: 'quiet', type: 'button', 'data-testid': 'reference-remove', 'aria-label': t('reference.remove', { name }) }, '\u00d7');
+  remove.addEventListener('click', onRemove);
+  const row = element('li', { class: 'held' },
+    thumb && element('img', { class: 'thumb', alt: '', width: 48, height: 48, src: thumb }),
+    element('div', {}, element('b', { 'data-testid': 'reference-name' }, name), left, progress), remove);
+  return { row, time, left, progress, remove };
 }
 
 /**
- * Draws the place for the reference. onSignIn is called when someone signed out brings a picture. Returns
- * {id(), setModel(model), forget(text)}: the id to order with (null: none, or not for this model), what follows from the
- * chosen model, and the end of an upload that the server no longer knows.
+ * Draws the place for references. onSignIn is called when someone signed out brings a picture. Returns
+ * {ids(), busy(), setModel(model), forget(text)}: the ids to order with, whether one is still on its way, what follows
+ * from the chosen model, and the end of uploads that the server no longer knows.
  */
-export function createReference({ signedIn, onSignIn, onChange }) {
+export function createReferences({ signedIn, onSignIn, onChange }) {
   const box = byId('reference');
   const file = byId('reference-file');
-  const held = byId('reference-held');
   const status = byId('reference-status');
-  const left = byId('reference-left');
-  const progress = byId('reference-progress');
-  const note = byId('reference-note');
   const message = byId('reference-message');
-  const thumb = byId('reference-thumb');
-  let upload = null; // {id, name, endsAt, thumb}
-  let sending = null; // AbortController
-  let timer = 0;
+  let items = []; // {name, thumb, row...} with sending, an AbortController, or else id and endsAt
   let model = null;
 
-  const usable = () => upload !== null && Boolean(model?.accepts_reference);
+  const most = () => model?.max_references ?? Math.max(1, items.length);
+  const held = () => items.filter(({ id }) => id);
+  const busy = () => items.some(({ sending }) => sending);
 
-  function show(state) {
-    box.dataset.state = state;
-    held.hidden = state === 'empty';
-    progress.hidden = state !== 'sending';
-    left.hidden = state !== 'held';
-    byId('reference-pick').hidden = state !== 'empty';
-    showModel();
+  function show() {
+    box.dataset.state = busy() ? 'sending' : items.length > 0 ? 'held' : 'empty';
+    box.hidden = most() === 0 && items.length === 0;
+    for (const [place, { row }] of items.entries()) row.classList.toggle('idle', place >= most());
+    byId('reference-list').hidden = items.length === 0;
+    byId('reference-pick').hidden = items.length >= Math.max(1, most());
+    file.multiple = most() > 1;
+    byId('reference-add').textContent = t(items.length > 0 ? 'reference.another' : 'reference.add');
+    byId('reference-how').textContent = items.length > 0 ? t('reference.taken', { n: number(items.length), most: number(most()) })
+      : most() > 1 ? t('reference.howMany', { most: number(most()) }) : t('reference.how');
+    say(byId('reference-note'), noteText());
     onChange();
   }
 
-  function showModel() {
-    const refused = model !== null && !model.accepts_reference;
-    box.classList.toggle('idle', upload !== null && refused);
-    const days = /^(\d+) days$/.exec(model?.retention ?? '')?.[1];
-    say(note, refused ? (upload ? t('reference.notTaken', { model: model.name }) : '')
-      : upload && model?.retention ? t('reference.kept', { provider: model.provider, time: days ? count('days', Number(days)) : model.retention }) : '');
-    box.hidden = refused && upload === null;
+  function noteText() {
+    if (!model) return '';
+    if (items.length > 0 && most() === 0) return t('reference.notTaken', { model: model.name });
+    if (items.length > most()) return count('reference.first', most(), { model: model.name });
+    if (held().length === 0 || !model.retention) return '';
+    const days = /^(\d+) days$/.exec(model.retention)?.[1];
+    return t('reference.kept', { provider: model.provider, time: days ? count('days', Number(days)) : model.retention });
   }
 
-  function draw(name, source) {
-    byId('reference-name').textContent = name;
-    thumb.hidden = !source;
-    if (source) thumb.src = source;
-    else thumb.removeAttribute('src');
+  function keep() {
+    const kept = held().map(({ id, name, endsAt, thumb }) => ({ id, name, endsAt, thumb }));
+    if (kept.length > 0) passing.write(KEY, kept);
+    else passing.remove(KEY);
   }
 
-  function tick() {
-    const seconds = Math.max(0, Math.ceil((upload.endsAt - Date.now()) / 1000));
-    byId('reference-time').textContent = clock(seconds);
-    if (seconds === SOON_SECONDS) status.textContent = t('reference.soon');
-    if (seconds === 0) clear(t('reference.gone'));
-  }
-
-  function hold(next) {
-    upload = next;
-    passing.write(KEY, next);
-    draw(next.name, next.thumb);
-    show('held');
-    clearInterval(timer);
-    timer = setInterval(tick, 1000);
-    tick();
+  function put(item) {
+    Object.assign(item, createRow(item, () => giveUp(item)));
+    items.push(item);
+    byId('reference-list').append(item.row);
+    return item;
   }
 
   /** Nothing of it stays in the page. */
-  function clear(text = '') {
-    clearInterval(timer);
-    passing.remove(KEY);
-    upload = null;
-    draw('', null);
+  function drop(item, text = '') {
+    items = items.filter((other) => other !== item);
+    item.row.remove();
+    keep();
     status.textContent = '';
-    show('empty');
+    show();
     say(message, text);
   }
 
+  function hold(item) {
+    item.progress.hidden = true;
+    item.left.hidden = false;
+    keep();
+    tickOf(item);
+    show();
+  }
+
+  function tickOf(item) {
+    const seconds = Math.max(0, Math.ceil((item.endsAt - Date.now()) / 1000));
+    item.time.textContent = clock(seconds);
+    if (seconds === SOON_SECONDS) status.textContent = t('reference.soon', { name: item.name });
+    if (seconds === 0) drop(item, t('reference.gone'));
+  }
+
+  /** Whether there is room for one more; the only one of a model that takes one makes way. */
+  function makeRoom() {
+    const [old] = items;
+    if (items.length < most()) return true;
+    if (most() > 1 || items.length > 1) return say(message, count('reference.most', most()));
+    drop(old);
+    if (old.sending) abort(old);
+    else discard(old);
+    return true;
+  }
+
   async function take(chosen) {
-    if (!chosen) return;
-    if (!signedIn) return onSignIn();
-    if (sending) sending.abort(new DOMException('another one', 'AbortError'));
-    const old = upload;
-    say(message, '');
-    const type = await typeOf(chosen).catch(() => null);
-    if (type === null) return say(message, t('reference.unsupported'));
-    if (chosen.size > BYTES_MAX) return say(message, t('reference.tooLarge'));
-    const mine = sending = new AbortController();
-    const likeness = await thumbnailOf(chosen);
-    if (old) { clear(); remove(old); }
-    draw(chosen.name, likeness);
-    progress.value = 0;
+    const { type, thumb, refused } = await inspect(chosen);
+    if (refused) return say(message, refused);
+    if (!makeRoom()) return;
+    const item = put({ name: chosen.name, thumb, sending: new AbortController() });
+    const { signal } = item.sending;
     status.textContent = t('reference.sending');
-    show('sending');
+    show();
     try {
-      const { data, date } = await api('POST', '/api/uploads', {
-        body: new Blob([chosen], { type }), signal: mine.signal,
+      Object.assign(item, await send(chosen, type, {
+        signal,
         onProgress: (part) => {
-          progress.value = part;
+          item.progress.value = part;
           if (part === 1) status.textContent = t('reference.checking');
         },
-      });
-      // By the server's clock, whatever this one says; its Date has whole seconds.
-      const life = Date.parse(data.expires_at) - Math.max(date ?? 0, Date.parse(data.created_at));
+      }));
+      item.sending = null;
       status.textContent = t('reference.ready');
-      hold({ id: data.id, name: chosen.name, endsAt: Date.now() + life, thumb: likeness });
-      // What was chosen from is gone; whoever went on typing is left alone.
-      if (document.activeElement === document.body) byId('reference-remove').focus({ preventScroll: true });
+      hold(item);
+      // What was chosen from may be gone; whoever went on typing is left alone.
+      if (document.activeElement === document.body) item.remove.focus({ preventScroll: true });
     } catch (error) {
-      if (mine.signal.aborted) return;
-      clear(refusalText(error));
+      if (signal.aborted) return;
+      item.sending = null;
+      drop(item, refusalText(error));
       if (error.code === 'unauthenticated') onSignIn();
-    } finally {
-      if (sending === mine) sending = null;
-      file.value = '';
     }
   }
 
-  async function remove({ id, endsAt }) {
-    try {
-      await api('DELETE', `/api/uploads/${id}`);
-      return t('reference.removed');
-    } catch (error) {
-      if (error instanceof Problem && error.code === 'not_found') return t('reference.removed');
-      return t('reference.removeLater', { time: time(new Date(endsAt).toISOString()) });
-    }
+  function takeAll(files) {
+    const chosen = [...files];
+    file.value = '';
+    if (chosen.length === 0 || most() === 0) return;
+    if (!signedIn) return void onSignIn();
+    say(message, '');
+    for (const one of most() > 1 ? chosen : chosen.slice(0, 1)) take(one);
   }
 
-  byId('reference-remove').addEventListener('click', async () => {
-    if (sending) {
-      sending.abort(new DOMException('given up', 'AbortError'));
-      sending = null;
-      clear();
-    } else if (upload) {
-      const old = upload;
-      clear();
-      const text = await remove(old);
-      if (upload === null && !sending) say(message, text);
-    }
-    file.focus({ preventScroll: true });
-  });
-  file.addEventListener('change', () => take(file.files[0]));
+  async function giveUp(item) {
+    const place = items.indexOf(item);
+    drop(item);
+    (items[place]?.remove ?? file).focus({ preventScroll: true });
+    if (item.sending) return abort(item);
+    const text = await discard(item);
+    if (message.hidden && !busy()) say(message, text);
+  }
 
-  const pictures = (transfer) => [...(transfer?.files ?? [])];
+  file.addEventListener('change', () => takeAll(file.files));
   document.addEventListener('paste', (event) => {
-    const [pasted] = pictures(event.clipboardData);
-    if (!pasted || box.hidden) return;
+    const { files } = event.clipboardData ?? {};
+    if (!files?.length || box.hidden) return;
     event.preventDefault();
-    take(pasted);
+    takeAll(files);
   });
   // A file that misses the place would otherwise replace the page.
   for (const name of ['dragover', 'drop']) {
@@ -198,19 +175,23 @@ export function createReference({ signedIn, onSignIn, onChange }) {
       if (![...(event.dataTransfer?.types ?? [])].includes('Files')) return;
       event.preventDefault();
       box.classList.toggle('over', name === 'dragover');
-      if (name === 'drop' && !box.hidden) take(pictures(event.dataTransfer)[0]);
+      if (name === 'drop' && !box.hidden) takeAll(event.dataTransfer.files);
     });
   }
   document.addEventListener('dragleave', (event) => { if (!event.relatedTarget) box.classList.remove('over'); });
 
   const kept = passing.read(KEY);
-  if (signedIn && typeof kept?.id === 'string' && kept.endsAt > Date.now()) hold(kept);
-  else passing.remove(KEY);
+  for (const one of signedIn && Array.isArray(kept) ? kept : []) {
+    if (typeof one?.id === 'string' && one.endsAt > Date.now()) hold(put(one));
+  }
+  keep();
+  show();
+  setInterval(() => held().forEach(tickOf), 1000);
 
   return {
-    id: () => (usable() ? upload.id : null),
-    busy: () => sending !== null,
-    setModel(next) { model = next; showModel(); },
-    forget: (text) => { if (upload) clear(text); },
+    ids: () => (model ? held().slice(0, most()).map(({ id }) => id) : []),
+    busy,
+    setModel(next) { model = next; show(); },
+    forget: (text) => held().forEach((item) => drop(item, text)),
   };
 }

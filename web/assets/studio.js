@@ -38,7 +38,7 @@ async function explain(error) {
   desk.say(problemText(error));
   if (!(error instanceof Problem)) throw error;
   if (error.code === 'insufficient_credits') setBalance(error.extras.balance);
-  if (error.code === 'upload_expired' || error.code === 'upload_unknown') desk.forgetReference(problemText(error));
+  if (error.code === 'upload_expired' || error.code === 'upload_unknown') desk.forgetReferences(problemText(error));
   if (error.code === 'age_confirmation_required') location.reload();
   if (error.code === 'unauthenticated') toSignIn();
 }
