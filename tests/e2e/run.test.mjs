@@ -13,7 +13,8 @@ import {
 } from "./harness.mjs";
 
 const source = new URL("../../", import.meta.url);
-const programs = ["generate", "history", "account", "share", "upload", "files"];
+const listed = (name) => readFileSync(env.run, "utf8").match(new RegExp(`^${name}=\\((.*)\\)$`, "m"))[1].split(" ");
+const programs = listed("programs"), standIns = listed("sandbox");
 const uuid = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 const healthy = async (program, base = env.url) =>
@@ -88,7 +89,7 @@ const raw = (bytes) =>
   });
 
 test("every program is healthy, and says so only under its own name", async () => {
-  for (const program of [...programs, "auth", "models"]) {
+  for (const program of [...programs, ...standIns]) {
     const answer = await request("GET", `/healthz/${program}`);
     if (programs.includes(program)) {
       assert.equal(answer.status, 200);
@@ -226,8 +227,13 @@ test("a database that does not answer is a 503 with Retry-After, and the log say
 
 test("restarting programs under load loses no request", { timeout: 240_000 }, async (t) => {
   const headers = { Authorization: `Bearer ${(await newUser()).token}` };
-  const cases = [["history", "/api/history", 20], ["generate", "/api/models", 5], ["account", "/api/account", 5],
-    ["auth", "/auth/v1/.well-known/jwks.json", 5], ["nginx", "/api/models", 5]];
+  const targets = { history: "/api/history", generate: "/api/models", account: "/api/account", billing: "/api/billing/products" };
+  const cases = [
+    ...programs.map((program) => [program, targets[program] ?? `/healthz/${program}`, program === "history" ? 10 : 2]),
+    ["auth", "/auth/v1/.well-known/jwks.json", 2], ["creem", "/sandbox/creem/style.css", 2],
+    ["models", "/sandbox/openai/v1/sandbox/calls?prompt=x", 2], ["nginx", "/api/models", 4],
+  ];
+  assert.deepEqual(cases.map(([program]) => program), [...programs, ...standIns, "nginx"]);
   for (const [program, target, times] of cases) {
     await t.test(program, async () => {
       const bad = await underLoad(target, headers, async (goesOn) => {
@@ -263,7 +269,7 @@ test("a killed child takes at most the request in hand along", async () => {
 
 test("whatever is killed comes back", { timeout: 240_000 }, async (t) => {
   const user = await newUser();
-  for (const program of [...programs, "auth", "models", "worker", "nginx", "postgres"]) {
+  for (const program of [...programs, ...standIns, "worker", "nginx", "postgres"]) {
     await t.test(program, async () => {
       const old = kill(program, "SIGKILL");
       await waitFor(async () => pids(program).parent !== old && (await allHealthy()), { what: `${program} to be back`, timeout: 30_000 });
