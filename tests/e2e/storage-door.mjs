@@ -1,5 +1,5 @@
 // storage-door.mjs PORT TARGET: stands before the storage at 127.0.0.1:TARGET, tells what it was asked and can fail.
-// PUT /.door {"mode":"pass"|"answer"|"hang"|"cut","status":500,"methods":["GET"]}; GET /.door gives what was asked since.
+// PUT /.door {"mode":"pass"|"answer"|"refuse"|"hang"|"cut","status":500,"methods":["GET"]}; GET /.door gives what was asked since.
 import http from "node:http";
 
 const [port, target] = process.argv.slice(2).map(Number);
@@ -42,6 +42,7 @@ http.createServer((request, response) => {
   seen.push({ method, url, headers });
   const open = door.mode === "pass" || (door.methods && !door.methods.includes(method));
   if (open || door.mode === "cut") return pass(request, response, !open);
+  if (door.mode === "refuse") return void request.socket.destroy();
   request.resume();
   if (door.mode === "hang") return;
   const text = `<Error><Code>Whatever</Code><BucketName>pictures</BucketName><Key>${url}</Key></Error>`;

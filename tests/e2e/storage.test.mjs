@@ -7,16 +7,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, before, test } from "node:test";
 
+import { client, door } from "./bucket.mjs";
 import { ctl, env, execute, finished, newUser, psql, request, waitFor } from "./harness.mjs";
 import { call, refused, signLink } from "./contract.mjs";
 
 const secrets = [env.R2_SECRET_ACCESS_KEY, env.R2_ACCESS_KEY_ID, "AWS4-HMAC", "X-Amz-", "pictures/gen/", new URL(env.R2_ENDPOINT).host];
-const client = (...args) => execute(new URL("../s3-client", import.meta.url).pathname, [env.R2_ENDPOINT, ...args]);
-
-async function door(setting) {
-  const answer = await fetch(`${env.R2_ENDPOINT}/.door`, setting ? { method: "PUT", body: JSON.stringify(setting) } : {});
-  return answer.json();
-}
 const asked = async (key) => (await door()).filter(({ url }) => url.includes(key));
 
 let owner, image, key, thumbnail;

@@ -3,17 +3,12 @@ import assert from "node:assert/strict";
 import { afterEach, before, test } from "node:test";
 import { randomBytes } from "node:crypto";
 
-import { env, execute, finished, newUser, psql, waitFor } from "./harness.mjs";
+import { client, door, objects } from "./bucket.mjs";
+import { env, finished, newUser, psql, waitFor } from "./harness.mjs";
 import { call, setLimits } from "./contract.mjs";
 import { withOwnWorkers } from "./faults.mjs";
 import { age, picture, png, rowOf, upload, uploaded } from "./uploads.mjs";
 
-const client = (...args) => execute(new URL("../s3-client", import.meta.url).pathname, [env.R2_ENDPOINT, ...args]);
-const door = (setting) => fetch(`${env.R2_ENDPOINT}/.door`, { method: "PUT", body: JSON.stringify(setting) });
-async function objects(bucket = env.R2_UPLOAD_BUCKET) {
-  const { stdout } = await client("list", bucket);
-  return stdout.trim().split("\n").filter(Boolean).map((line) => line.split(" ")[0]);
-}
 const buried = (id) => waitFor(async () => (await rowOf(id)).deleted_at !== null, { what: "the tombstone", timeout: 40_000 });
 
 let user;
