@@ -154,8 +154,9 @@ function parseCsv(text) {
 
 // The rows of one statement as objects of strings (null stays null), run as the database's superuser.
 export async function psql(sql) {
-  const args = ["psql", "-X", "-q", "--csv", "-v", "ON_ERROR_STOP=1", "-P", `null=${NULL}`, "-f", "-"];
-  const { status, stdout, stderr } = await execute(env.run, args, { input: sql, env: { ...process.env, SHOTAI_HOME: home } });
+  const args = ["-X", "-q", "--csv", "-v", "ON_ERROR_STOP=1", "-P", `null=${NULL}`, "-f", "-"];
+  const where = ["-h", path.join(home, "sockets"), "-U", "supabase_admin", "-d", "shotai"];
+  const { status, stdout, stderr } = await execute("psql", [...where, ...args], { input: sql });
   if (status !== 0) throw new Error(stderr || `psql ended with ${status}`);
   const [names = [], ...rows] = parseCsv(stdout);
   return rows.map((row) => Object.fromEntries(names.map((name, i) => [name, row[i]])));
