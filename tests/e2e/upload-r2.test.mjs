@@ -63,8 +63,9 @@ test("deletions wait for storage that is away and catch up", { timeout: 120_000 
   const old = await Promise.all(Array.from({ length: 5 }, () => uploaded(user)));
   const keys = await Promise.all(old.map(async ({ id }) => (await rowOf(id)).key));
   await door({ mode: "answer", status: 503, methods: ["DELETE", "POST"] });
+  await door();
   for (const { id } of old) await age(id, 1800);
-  await new Promise((resolve) => setTimeout(resolve, 3000));
+  await waitFor(async () => (await door()).some(({ method }) => method !== "GET"), { what: "a deletion to be tried" });
   for (const { id } of old) assert.equal((await rowOf(id)).deleted_at, null);
   await door({ mode: "pass" });
   for (const { id } of old) await buried(id);
