@@ -47,7 +47,7 @@ status_of(const char *word)
 	for (int i = 0; i < ERASURE_STATUS__COUNT; i++)
 		if (strcmp(word, statuses[i]) == 0)
 			return (enum erasure_status)i;
-	assert(!"a status that is not in the table");
+	assert(false && "a status that is not in the table");
 	return ERASURE_PENDING;
 }
 
