@@ -216,6 +216,14 @@ static const struct command commands[] = {
 	.run = ctl_share_dismiss,
     },
     {
+	.name = "doctor",
+	.usage = "[--hosts N]",
+	.summary = "look an installation over: OK, WARN or FAIL by line, with what to do; N: how many hosts share the "
+		   "database; 1: something failed",
+	.needs = CONFIG_NAME__COUNT,
+	.run = ctl_doctor,
+    },
+    {
 	.name = "telemetry status",
 	.usage = "",
 	.summary = "what is recorded of requests (TELEMETRY), how much of it there is, and what was dropped",

@@ -70,6 +70,7 @@ enum exit_status ctl_policy_add(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_dispute_list(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_dispute_won(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_dispute_lost(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_doctor(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_telemetry_status(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_telemetry_show(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_telemetry_purge(struct ctl *ctl, int argc, char **argv);

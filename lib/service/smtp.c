@@ -240,20 +240,51 @@ perform(struct smtp *smtp, CURLU *url, struct delivery *delivery, bool plain)
 	return outcome_of(delivery, code, status);
 }
 
+/* The server's address; the path is what curl says in EHLO, and without one it tells the host's name. */
+static CURLU *
+open_url(struct arena *arena, const struct smtp_server *server, bool *ret_plain)
+{
+	AUTO_CURLU url = parse_url(server->url, ret_plain);
+	CURLU *opened = url;
+
+	if (url == NULL || curl_url_set(url, CURLUPART_PATH, arena_printf(arena, "/%s", server->hello), 0) != CURLUE_OK)
+		return NULL;
+	url = NULL;
+	return opened;
+}
+
+bool
+smtp_probe(struct smtp *smtp, int64_t timeout_ms)
+{
+	bool plain;
+	AUTO_ARENA arena = arena_new();
+	AUTO_CURLU url = open_url(arena, smtp->server, &plain);
+
+	if (url == NULL)
+		return false;
+	curl_easy_setopt(smtp->easy, CURLOPT_CURLU, url);
+	set_policy(smtp->easy, smtp->server, plain);
+	curl_easy_setopt(smtp->easy, CURLOPT_TIMEOUT_MS, (long)timeout_ms);
+	curl_easy_setopt(smtp->easy, CURLOPT_NOBODY, 1L);
+	curl_easy_setopt(smtp->easy, CURLOPT_CUSTOMREQUEST, "NOOP");
+	CURLcode code = curl_easy_perform(smtp->easy);
+	curl_easy_reset(smtp->easy);
+	if (code != CURLE_OK)
+		log_event(LOG_ERROR, "smtp_failed", "cause", curl_easy_strerror(code), "phase", "probe", NULL);
+	return code == CURLE_OK;
+}
+
 enum smtp_outcome
 smtp_send(struct smtp *smtp, const struct smtp_message *message)
 {
 	struct delivery delivery = {.message = message};
 	bool plain;
 	AUTO_ARENA arena = arena_new();
-	AUTO_CURLU url = parse_url(smtp->server->url, &plain);
-	/* The path is what curl says in EHLO; without one it tells the host's name. */
-	const char *path = arena_printf(arena, "/%s", smtp->server->hello);
+	AUTO_CURLU url = open_url(arena, smtp->server, &plain);
 
 	if (!mailbox_is_address(message->to) || message->len == 0)
 		return SMTP_REFUSED;
-	if (url == NULL || curl_url_set(url, CURLUPART_PATH, path, 0) != CURLUE_OK ||
-	    !mailbox_is_address(message->from) || message->timeout_ms <= 0) {
+	if (url == NULL || !mailbox_is_address(message->from) || message->timeout_ms <= 0) {
 		log_event(LOG_ERROR, "smtp_failed", "cause", "not set up", NULL);
 		return SMTP_LATER;
 	}

@@ -53,6 +53,12 @@ void smtp_free(struct smtp *smtp);
 /* A struct smtp serves one thread at a time. */
 enum smtp_outcome smtp_send(struct smtp *smtp, const struct smtp_message *message);
 
+/*
+ * Connects, does TLS, signs in and says good-bye, within timeout_ms. False:
+ * the cause is logged. For shotaictl.
+ */
+bool smtp_probe(struct smtp *smtp, int64_t timeout_ms);
+
 /* Whether url can be used as the server's. */
 bool smtp_url_acceptable(const char *url);
 
