@@ -154,11 +154,12 @@ returns void
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 begin
-	insert into idempotency as k (account, route, key, request_hash, created)
-	select p_account, p_action, p_key, decode(p_request_hash, 'hex'), p_created
-	where p_key is not null
-	on conflict (account, route, key) do update
-	set request_hash = excluded.request_hash, created = excluded.created, created_at = excluded.created_at;
+	if p_key is not null then
+		insert into idempotency as k (account, route, key, request_hash, created)
+		values (p_account, p_action, p_key, decode(p_request_hash, 'hex'), p_created)
+		on conflict (account, route, key) do update
+		set request_hash = excluded.request_hash, created = excluded.created, created_at = excluded.created_at;
+	end if;
 end
 $$;
 

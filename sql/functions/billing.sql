@@ -14,23 +14,19 @@ as $$
 declare
 	v_limit integer := least(greatest(p_lim, 1), 100);
 	v_account bigint;
-	v_before timestamptz := 'infinity';
-	v_before_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+	v_from record;
 begin
-	if p_cursor is not null
-		and p_cursor !~ '^[0-9]{1,16}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+	select * from read_cursor(p_cursor) into v_from;
+	if v_from.extras is not null then
 		problem := 'invalid_request';
-		extras := '{"errors":[{"pointer":"cursor","detail":"is not one that a list gave"}]}';
+		extras := v_from.extras;
 		return next;
 		return;
-	elsif p_cursor is not null then
-		v_before := 'epoch'::timestamptz + split_part(p_cursor, '.', 1)::bigint * interval '1 microsecond';
-		v_before_id := split_part(p_cursor, '.', 2)::uuid;
 	end if;
 
 	select a.id from account a where a.user_id = p_user_id and a.status <> 'closed' into v_account;
 	return query
-	select null::text, null::integer, null::text, (extract(epoch from n.paid_at) * 1000000)::bigint || '.' || n.id,
+	select null::text, null::integer, null::text, cursor_of(n.paid_at, n.id::text),
 		n.number > v_limit, n.id, n.product, r.name, r.name_nl, n.kind, payment_status(n.id), coalesce(n.paid_cents, 0),
 		coalesce(n.tax_cents, 0), n.currency, n.entitlement, n.refunded_cents, n.transaction, n.creem_order,
 		rfc3339(n.period_start), rfc3339(n.period_end), rfc3339(n.paid_at)
@@ -38,7 +34,7 @@ begin
 		select p.*, count(*) over () as number
 		from (
 			select p.* from payment p
-			where p.account = v_account and (p.paid_at, p.id) < (v_before, v_before_id)
+			where p.account = v_account and (p.paid_at, p.id) < (v_from.before, v_from.before_id)
 				-- Of some payments an event told no more than a name.
 				and (p.confirmed_by is not null or p.paid_cents > 0)
 			order by p.paid_at desc, p.id desc

@@ -4,15 +4,6 @@
 select set_config('shotai.migrating_role', current_user, false);
 set role shotai_owner;
 
--- A cursor of time and id, as microseconds.id: rows that are as old keep an order.
-create or replace function shotai.export_cursor(p_time timestamptz, p_id text) returns text
-language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
-as $$
-begin
-	return (extract(epoch from p_time) * 1000000)::bigint || '.' || p_id;
-end
-$$;
-
 create or replace function shotai.export_time(p_cursor text) returns timestamptz
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
@@ -67,7 +58,7 @@ declare
 	v_id uuid := coalesce(nullif(substr(p_after, strpos(p_after, '.') + 1), '')::uuid, '00000000-0000-0000-0000-000000000000'::uuid);
 begin
 	return query
-	select export_cursor(n.created_at, n.id::text), row_to_json(r)
+	select cursor_of(n.created_at, n.id::text), row_to_json(r)
 	from (
 		select g.*
 		from generation g
@@ -99,7 +90,7 @@ declare
 	v_index integer := coalesce(nullif(split_part(p_after, '.', 3), '')::integer, -1);
 begin
 	return query
-	select export_cursor(n.made, n.generation || '.' || n.index), row_to_json(r), n.image_key, n.thumbnail_key,
+	select cursor_of(n.made, n.generation || '.' || n.index), row_to_json(r), n.image_key, n.thumbnail_key,
 		to_char(n.made at time zone 'UTC', 'YYYY-MM-DD') || ' ' || left(n.prompt, 100)
 	from (
 		select i.*, g.created_at as made, g.prompt
@@ -150,7 +141,7 @@ declare
 	v_id uuid := coalesce(nullif(substr(p_after, strpos(p_after, '.') + 1), '')::uuid, '00000000-0000-0000-0000-000000000000'::uuid);
 begin
 	return query
-	select export_cursor(n.created_at, n.id::text), row_to_json(r)
+	select cursor_of(n.created_at, n.id::text), row_to_json(r)
 	from (
 		select u.*
 		from upload u
@@ -176,7 +167,7 @@ declare
 	v_id uuid := coalesce(nullif(substr(p_after, strpos(p_after, '.') + 1), '')::uuid, '00000000-0000-0000-0000-000000000000'::uuid);
 begin
 	return query
-	select export_cursor(n.created_at, n.id::text), row_to_json(r)
+	select cursor_of(n.created_at, n.id::text), row_to_json(r)
 	from (
 		select s.*
 		from share s
@@ -264,7 +255,7 @@ declare
 	v_id uuid := coalesce(nullif(substr(p_after, strpos(p_after, '.') + 1), '')::uuid, '00000000-0000-0000-0000-000000000000'::uuid);
 begin
 	return query
-	select export_cursor(n.created_at, n.id::text), row_to_json(r)
+	select cursor_of(n.created_at, n.id::text), row_to_json(r)
 	from (
 		select c.*
 		from checkout c
@@ -290,7 +281,7 @@ declare
 	v_id uuid := coalesce(nullif(substr(p_after, strpos(p_after, '.') + 1), '')::uuid, '00000000-0000-0000-0000-000000000000'::uuid);
 begin
 	return query
-	select export_cursor(n.paid_at, n.id::text), row_to_json(r)
+	select cursor_of(n.paid_at, n.id::text), row_to_json(r)
 	from (
 		select p.*
 		from payment p
@@ -398,7 +389,7 @@ declare
 	v_id text := coalesce(substr(p_after, strpos(p_after, '.') + 1), '');
 begin
 	return query
-	select export_cursor(n.received_at, n.id::text), row_to_json(r)
+	select cursor_of(n.received_at, n.id::text), row_to_json(r)
 	from (
 		select e.*
 		from creem_event e
@@ -443,7 +434,7 @@ declare
 	v_id uuid := coalesce(nullif(substr(p_after, strpos(p_after, '.') + 1), '')::uuid, '00000000-0000-0000-0000-000000000000'::uuid);
 begin
 	return query
-	select export_cursor(n.created_at, n.id::text), row_to_json(r)
+	select cursor_of(n.created_at, n.id::text), row_to_json(r)
 	from (
 		select o.*
 		from archive o
@@ -525,7 +516,7 @@ declare
 	v_time timestamptz := export_time(p_after);
 begin
 	return query
-	select export_cursor(n.at, ''), row_to_json(r)
+	select cursor_of(n.at, ''), row_to_json(r)
 	from (
 		select t.*
 		from telemetry_request t

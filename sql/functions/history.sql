@@ -34,30 +34,26 @@ declare
 	v_limit integer := least(greatest(p_lim, 1), 100);
 	v_account bigint;
 	v_query tsquery;
-	v_before timestamptz := 'infinity';
-	v_before_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+	v_from record;
 	v_ids uuid[];
 	v_cursors text[];
 begin
-	if p_cursor is not null
-		and p_cursor !~ '^[0-9]{1,16}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+	select * from read_cursor(p_cursor) into v_from;
+	if v_from.extras is not null then
 		problem := 'invalid_request';
-		extras := '{"errors":[{"pointer":"cursor","detail":"is not one that a list gave"}]}';
+		extras := v_from.extras;
 		return next;
 		return;
-	elsif p_cursor is not null then
-		v_before := 'epoch'::timestamptz + split_part(p_cursor, '.', 1)::bigint * interval '1 microsecond';
-		v_before_id := split_part(p_cursor, '.', 2)::uuid;
 	end if;
 	select a.id from account a where a.user_id = p_user_id and a.status <> 'closed' into v_account;
 
 	if p_words is null then
-		select array_agg(n.id), array_agg((extract(epoch from n.created_at) * 1000000)::bigint || '.' || n.id)
+		select array_agg(n.id), array_agg(cursor_of(n.created_at, n.id::text))
 		from (
 			select g.id, g.created_at
 			from generation g
 			where g.account = v_account and g.deleted_at is null
-				and (g.created_at, g.id) < (v_before, v_before_id)
+				and (g.created_at, g.id) < (v_from.before, v_from.before_id)
 				and (p_status is null or g.status = p_status)
 				and (p_model is null or g.model = p_model)
 				and (p_favourite is null or g.favourite = p_favourite)
@@ -74,11 +70,11 @@ begin
 			where (to_tsvector('simple'::regconfig, g.prompt) || array_to_tsvector(array[' ' || g.account])) @@ v_query
 				and g.account = v_account and g.deleted_at is null
 		)
-		select array_agg(n.id), array_agg((extract(epoch from n.created_at) * 1000000)::bigint || '.' || n.id)
+		select array_agg(n.id), array_agg(cursor_of(n.created_at, n.id::text))
 		from (
 			select f.id, f.created_at
 			from found f
-			where (f.created_at, f.id) < (v_before, v_before_id)
+			where (f.created_at, f.id) < (v_from.before, v_from.before_id)
 				and (p_status is null or f.status = p_status)
 				and (p_model is null or f.model = p_model)
 				and (p_favourite is null or f.favourite = p_favourite)

@@ -113,28 +113,24 @@ as $$
 declare
 	v_limit integer := least(greatest(p_lim, 1), 100);
 	v_account bigint;
-	v_before timestamptz := 'infinity';
-	v_before_id uuid := 'ffffffff-ffff-ffff-ffff-ffffffffffff';
+	v_from record;
 	v_ids uuid[];
 	v_cursors text[];
 begin
-	if p_cursor is not null
-		and p_cursor !~ '^[0-9]{1,16}\.[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$' then
+	select * from read_cursor(p_cursor) into v_from;
+	if v_from.extras is not null then
 		problem := 'invalid_request';
-		extras := '{"errors":[{"pointer":"cursor","detail":"is not one that a list gave"}]}';
+		extras := v_from.extras;
 		return next;
 		return;
-	elsif p_cursor is not null then
-		v_before := 'epoch'::timestamptz + split_part(p_cursor, '.', 1)::bigint * interval '1 microsecond';
-		v_before_id := split_part(p_cursor, '.', 2)::uuid;
 	end if;
 
 	select a.id from account a where a.user_id = p_user_id and a.status <> 'closed' into v_account;
-	select array_agg(n.id), array_agg((extract(epoch from n.created_at) * 1000000)::bigint || '.' || n.id)
+	select array_agg(n.id), array_agg(cursor_of(n.created_at, n.id::text))
 	from (
 		select s.id, s.created_at
 		from live_share s
-		where s.account = v_account and (s.created_at, s.id) < (v_before, v_before_id)
+		where s.account = v_account and (s.created_at, s.id) < (v_from.before, v_from.before_id)
 			and (p_generation_id is null or s.generation = p_generation_id)
 		order by s.created_at desc, s.id desc
 		limit v_limit + 1

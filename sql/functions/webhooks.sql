@@ -267,7 +267,7 @@ begin
 	end if;
 	return query
 	select null::text, null::integer, null::text,
-		(extract(epoch from n.received_at) * 1000000)::bigint || '.' || n.id, n.number > v_limit,
+		cursor_of(n.received_at, n.id), n.number > v_limit,
 		n.id, n.type, n.state, n.reason, n.subject, n.tries, rfc3339(n.sent_at), rfc3339(n.received_at)
 	from (
 		select e.*, count(*) over () as number
