@@ -1,6 +1,7 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "account/letters.h"
 #include "account/pages.h"
 #include "base/body.h"
 #include "feature/account.h"
@@ -275,6 +276,19 @@ static const struct route routes[] = {
 	.body_max = BODY_MAX,
 	.run = order_archive},
     {.method = "GET", .path = "/api/account/archives/{id}", .auth = AUTH_SELF, .run = look_at_archive},
+    {.method = "POST",
+	.path = "/api/support",
+	.auth = AUTH_MAYBE,
+	.body = BODY_RAW,
+	.body_max = LETTER_MAX,
+	.run = letter_support},
+    {.method = "GET", .path = "/unsubscribe/{token}", .auth = AUTH_NONE, .run = letter_ask},
+    {.method = "POST",
+	.path = "/unsubscribe/{token}",
+	.auth = AUTH_NONE,
+	.body = BODY_RAW,
+	.body_max = BODY_MAX,
+	.run = letter_unsubscribe},
 };
 
 static const enum config_name needs[] = {CONFIG_DATABASE_URL, CONFIG_SUPABASE_URL, CONFIG_SUPABASE_ANON_KEY,

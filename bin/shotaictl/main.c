@@ -284,6 +284,81 @@ static const struct command commands[] = {
 	.run = ctl_disclose,
     },
     {
+	.name = "announce list",
+	.usage = "",
+	.summary = "announcements, newest first: id, state, times, mails written, sent, waiting, failed, uncertain, "
+		   "people still to come, subject",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_announce_list,
+    },
+    {
+	.name = "announce pause",
+	.usage = "ID",
+	.summary = "send no more of an announcement for now",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_announce_pause,
+    },
+    {
+	.name = "announce resume",
+	.usage = "ID",
+	.summary = "go on with a paused announcement",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_announce_resume,
+    },
+    {
+	.name = "announce cancel",
+	.usage = "ID",
+	.summary = "end an announcement; what is under way still arrives",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_announce_cancel,
+    },
+    {
+	.name = "announce rate",
+	.usage = "N",
+	.summary = "send so many announcements a minute, all workers together",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_announce_rate,
+    },
+    {
+	.name = "announce",
+	.usage = "FILE.md [--dry-run | --preview DIR | --send]",
+	.summary = "mail a Markdown file (- is standard input) to everybody who wants announcements: \"# en: Subject\" "
+		   "and \"# nl: Onderwerp\" open its two parts; counts only, writes the mails to DIR, or sends; the "
+		   "same file is sent once",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_announce,
+    },
+    {
+	.name = "mail list",
+	.usage =
+	    "[--kind receipt|refund|announcement|support] [--state waiting|sending|sent|failed|uncertain] [--limit N]",
+	.summary = "the outbox, newest first: id, kind, state, tries, times, announcement, person",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_mail_list,
+    },
+    {
+	.name = "mail show",
+	.usage = "ID",
+	.summary = "one mail; of a message to support that was not sent also its text",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_mail_show,
+    },
+    {
+	.name = "mail status",
+	.usage = "",
+	.summary = "the outbox in numbers, who wants mails, and bounces",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_mail_status,
+    },
+    {
+	.name = "mail bounce",
+	.usage = "",
+	.summary = "read a delivery status notification from standard input; no more mail goes to an address that is "
+		   "refused for good",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_mail_bounce,
+    },
+    {
 	.name = "storage copy",
 	.usage = "FROM TO [--dry-run]",
 	.summary =

@@ -74,6 +74,16 @@ enum exit_status ctl_doctor(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_telemetry_status(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_telemetry_show(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_telemetry_purge(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_announce(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_announce_list(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_announce_pause(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_announce_resume(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_announce_cancel(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_announce_rate(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_mail_list(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_mail_show(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_mail_status(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_mail_bounce(struct ctl *ctl, int argc, char **argv);
 
 /* One line on stderr; gives EXIT_FAILED. */
 enum exit_status ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));

@@ -49,6 +49,7 @@ static const enum config_name needs[] = {
     CONFIG_DATABASE_WORKER_URL,
     CONFIG_SUPABASE_URL,
     CONFIG_SUPABASE_SECRET_KEY,
+    CONFIG_SECRET_KEY,
     CONFIG_STORAGE,
     CONFIG_NAME__COUNT,
 };

@@ -24,7 +24,7 @@ static void
 report(struct worker *worker, struct db *db, const struct mail *mail, enum mail_outcome outcome)
 {
 	for (int i = 0; i < FINISH_TRIES; i++) {
-		if (mail_finish(db, mail, outcome) != PROBLEM_DATABASE_UNAVAILABLE)
+		if (mail_finish(worker->mail, db, mail, outcome) != PROBLEM_DATABASE_UNAVAILABLE)
 			return;
 		stop_sleep(&worker->stop, STOP_HURRY, POLL_MS);
 	}
@@ -38,6 +38,7 @@ post_next(struct worker *worker, struct db *db)
 	    [MAIL_SENT] = "sent",
 	    [MAIL_RETRY] = "retry",
 	    [MAIL_FAILED] = "failed",
+	    [MAIL_BOUNCED] = "bounced",
 	    [MAIL_UNCERTAIN] = "uncertain",
 	    [MAIL_LOST] = "lost",
 	};

@@ -41,7 +41,8 @@ enum config_kind {
 	X(WORKER_CONCURRENCY, CONFIG_KIND_INTEGER, "64", false, "jobs that one worker runs at a time")                 \
 	X(TRUSTED_PROXIES, CONFIG_KIND_ADDRESSES, NULL, false,                                                         \
 	    "addresses whose X-Forwarded-For nginx believes, by commas")                                               \
-	X(SUPPORT_EMAIL, CONFIG_KIND_EMAIL, "support@shotai.example", false, "shown to people who need help")          \
+	X(SUPPORT_EMAIL, CONFIG_KIND_EMAIL, "support@shotai.example", false,                                           \
+	    "shown to people who need help, and gets what they write to support")                                      \
 	X(DATABASE_URL, CONFIG_KIND_DATABASE, NULL, true, "connection of the web programs (role shotai_web)")          \
 	X(DATABASE_WEBHOOK_URL, CONFIG_KIND_DATABASE, NULL, true,                                                      \
 	    "connection of billing-webhook (role shotai_webhook)")                                                     \

@@ -15,6 +15,8 @@
 #include "base/log.h"
 #include "base/mailbox.h"
 #include "base/text.h"
+#include "feature/support.h"
+#include "feature/unsubscribe.h"
 #include "service/db.h"
 #include "service/message.h"
 #include "service/smtp.h"
@@ -27,7 +29,7 @@ enum statement { CLAIM_MAILS, START_MAIL, FINISH_MAIL };
 static const struct db_statement statements[] = {
     [CLAIM_MAILS] = {.sql = "select * from shotai.claim_mails($1)"},
     [START_MAIL] = {.sql = "select * from shotai.start_mail($1, $2)"},
-    [FINISH_MAIL] = {.sql = "select * from shotai.finish_mail($1, $2, $3)"},
+    [FINISH_MAIL] = {.sql = "select * from shotai.finish_mail($1, $2, $3, $4)"},
 };
 
 #define PARAMETERS(...) (const char *const[]){__VA_ARGS__}, sizeof((const char *const[]){__VA_ARGS__}) / sizeof(char *)
@@ -38,7 +40,7 @@ struct mail_route {
 	struct receipt_site site;
 	struct smtp_server server;
 	struct smtp *smtp; /* NULL: files */
-	const char *folder;
+	const char *folder, *secrets;
 };
 
 bool
@@ -69,6 +71,7 @@ mail_route_new(const struct config *config)
 	    .arena = arena,
 	    .site = {config_text(config, CONFIG_PUBLIC_URL), config_text(config, CONFIG_SUPPORT_EMAIL)},
 	    .folder = folder,
+	    .secrets = config_text(config, CONFIG_SECRET_KEY),
 	};
 	if (!mailbox_read(arena, config_text(config, CONFIG_MAIL_FROM), &route->from))
 		abort();
@@ -142,6 +145,14 @@ read_receipt(struct arena *arena, const struct db_result *result, enum language 
 	};
 }
 
+static enum mail_kind
+kind_of(const char *kind)
+{
+	if (strcmp(kind, "announcement") == 0)
+		return MAIL_ANNOUNCEMENT;
+	return strcmp(kind, "support") == 0 ? MAIL_SUPPORT : MAIL_RECEIPT;
+}
+
 enum problem
 mail_claim(struct db *db, struct arena *arena, struct mail *ret_mail, bool *ret_found)
 {
@@ -154,35 +165,94 @@ mail_claim(struct db *db, struct arena *arena, struct mail *ret_mail, bool *ret_
 	if (!*ret_found)
 		return PROBLEM_NONE;
 	enum language language = strcmp(db_text(result, 0, "locale"), "nl") == 0 ? LANGUAGE_NL : LANGUAGE_EN;
+	enum mail_kind kind = kind_of(db_text(result, 0, "kind"));
 	*ret_mail = (struct mail){
+	    .kind = kind,
 	    .id = db_integer(result, 0, "id"),
 	    .attempt = db_integer(result, 0, "attempt"),
 	    .message_id = text_of(arena, result, "message_id"),
 	    .email = text_of(arena, result, "email"),
 	    .caused_at = seconds_of(db_text(result, 0, "created_at")),
 	    .language = language,
-	    .receipt = read_receipt(arena, result, language),
+	    .announcement = {text_of(arena, result, "subject"), text_of(arena, result, "body")},
+	    .account = number_of(result, "account"),
+	    .body = text_of(arena, result, "body"),
+	    .reply_to = text_of(arena, result, "reply_to"),
+	    .user_id = text_of(arena, result, "user_id"),
 	};
+	if (kind == MAIL_RECEIPT)
+		ret_mail->receipt = read_receipt(arena, result, language);
 	return PROBLEM_NONE;
+}
+
+/* Where it goes. */
+static const char *
+recipient(const struct mail_route *route, const struct mail *mail)
+{
+	return mail->kind == MAIL_SUPPORT ? route->site.support : mail->email;
+}
+
+/* Fills what a message says; false when it cannot be said. */
+static bool
+write_content(struct arena *arena, const struct mail_route *route, const struct mail *mail, struct message *message)
+{
+	struct receipt_mail receipt;
+	struct announcement_mail announcement;
+	struct support_mail support;
+
+	switch (mail->kind) {
+	case MAIL_ANNOUNCEMENT:
+		message->unsubscribe = arena_printf(arena, "%s/unsubscribe/%s", route->site.url,
+		    unsubscribe_token(arena, route->secrets, mail->account));
+		if (!announcement_write(arena, &mail->announcement,
+			&(struct announcement_site){route->site.url, route->site.support, message->unsubscribe},
+			mail->language, &announcement))
+			return false;
+		message->subject = mail->announcement.subject;
+		message->text = announcement.text;
+		message->html = announcement.html;
+		return true;
+	case MAIL_SUPPORT:
+		support_write(arena, mail->body, mail->user_id, &support);
+		message->reply_to = mail->reply_to;
+		message->subject = support.subject;
+		message->text = support.text;
+		return true;
+	case MAIL_RECEIPT:
+	case MAIL_KIND__COUNT:
+	default:
+		receipt_write(arena, &mail->receipt, &route->site, mail->language, &receipt);
+		message->subject = receipt.subject;
+		message->text = receipt.text;
+		message->html = receipt.html;
+		return true;
+	}
 }
 
 bool
 mail_write(const struct mail_route *route, const struct mail *mail, struct text *to)
 {
-	struct receipt_mail written;
+	struct message message = {
+	    .from = &route->from,
+	    .reply_to = route->site.support,
+	    .to = recipient(route, mail),
+	    .id = arena_printf(to->arena, "%s@%s", mail->message_id, route->from.domain),
+	    .language = mail->language == LANGUAGE_NL ? "nl" : "en",
+	    .date = mail->caused_at,
+	};
 
-	receipt_write(to->arena, &mail->receipt, &route->site, mail->language, &written);
-	return message_write(to, &(struct message){
-				     .from = &route->from,
-				     .reply_to = route->site.support,
-				     .to = mail->email,
-				     .id = arena_printf(to->arena, "%s@%s", mail->message_id, route->from.domain),
-				     .subject = written.subject,
-				     .text = written.text,
-				     .html = written.html,
-				     .language = mail->language == LANGUAGE_NL ? "nl" : "en",
-				     .date = mail->caused_at,
-				 });
+	return write_content(to->arena, route, mail, &message) && message_write(to, &message);
+}
+
+bool
+mail_html(struct arena *arena, const struct mail_route *route, const struct mail *mail, const char **ret_html)
+{
+	struct message message = {0};
+
+	if (!write_content(arena, route, mail, &message) || message.html == NULL)
+		return false;
+	*ret_html = message.html;
+	return true;
 }
 
 /* One mail being sent. */
@@ -225,12 +295,13 @@ send_smtp(const struct mail_route *route, struct sending *sending, const struct 
 	static const enum mail_outcome outcomes[SMTP__COUNT] = {
 	    [SMTP_SENT] = MAIL_SENT,
 	    [SMTP_REFUSED] = MAIL_FAILED,
+	    [SMTP_BOUNCED] = MAIL_BOUNCED,
 	    [SMTP_LATER] = MAIL_RETRY,
 	    [SMTP_UNCERTAIN] = MAIL_UNCERTAIN,
 	};
 	enum smtp_outcome outcome = smtp_send(route->smtp, &(struct smtp_message){
 							       .from = route->from.address,
-							       .to = sending->mail->email,
+							       .to = recipient(route, sending->mail),
 							       .bytes = message->data,
 							       .len = message->len,
 							       .timeout_ms = TIMEOUT_MS,
@@ -302,12 +373,13 @@ mail_send(struct mail_route *route, struct db *db, const struct mail *mail, bool
 }
 
 enum problem
-mail_finish(struct db *db, const struct mail *mail, enum mail_outcome outcome)
+mail_finish(const struct mail_route *route, struct db *db, const struct mail *mail, enum mail_outcome outcome)
 {
 	static const char *const outcomes[] = {
 	    [MAIL_SENT] = "sent",
 	    [MAIL_RETRY] = "retry",
 	    [MAIL_FAILED] = "failed",
+	    [MAIL_BOUNCED] = "bounced",
 	    [MAIL_UNCERTAIN] = "uncertain",
 	};
 	AUTO_ARENA arena = arena_new();
@@ -315,6 +387,7 @@ mail_finish(struct db *db, const struct mail *mail, enum mail_outcome outcome)
 
 	assert(outcome < MAIL_LOST);
 	return db_call(db, arena, &statements[FINISH_MAIL],
-	    PARAMETERS(db_parameter(arena, mail->id), db_parameter(arena, mail->attempt), outcomes[outcome]), &result,
-	    NULL);
+	    PARAMETERS(db_parameter(arena, mail->id), db_parameter(arena, mail->attempt), outcomes[outcome],
+		outcome == MAIL_BOUNCED ? smtp_status(route->smtp) : NULL),
+	    &result, NULL);
 }

@@ -10,6 +10,9 @@
  * fails before is tried again, ever later, for a day. The Message-ID comes from
  * the cause, so that even copies made on the way are known as one.
  *
+ * Announcements end as receipts do. A message to support is sent again rather
+ * than lost: it goes to the operator, who knows one by its Message-ID.
+ *
  * The address is read when a row is claimed and kept nowhere. Nothing of a
  * mail is ever logged.
  */
@@ -21,6 +24,7 @@
 #include <stdint.h>
 
 #include "base/problem.h"
+#include "feature/announcement.h"
 #include "feature/receipt.h"
 
 struct arena;
@@ -28,12 +32,19 @@ struct config;
 struct db;
 struct text;
 
+enum mail_kind { MAIL_RECEIPT, MAIL_ANNOUNCEMENT, MAIL_SUPPORT, MAIL_KIND__COUNT };
+
 struct mail {
+	enum mail_kind kind;
 	int64_t id, attempt;
-	const char *message_id, *email;
+	const char *message_id;
+	const char *email; /* of MAIL_SUPPORT: NULL, it goes to the operator */
 	int64_t caused_at; /* seconds since 1970; its Date */
 	enum language language;
-	struct receipt receipt;
+	struct receipt receipt;                /* of MAIL_RECEIPT */
+	struct announcement_part announcement; /* of MAIL_ANNOUNCEMENT */
+	int64_t account;
+	const char *body, *reply_to, *user_id; /* of MAIL_SUPPORT; NULL: not known */
 };
 
 /* The way out. */
@@ -51,10 +62,15 @@ void mail_route_free(struct mail_route *route);
 /* Adds the finished message to `to`; false when it cannot be one. */
 [[nodiscard]] bool mail_write(const struct mail_route *route, const struct mail *mail, struct text *to);
 
+/* The HTML of the message alone, in the arena; false when it cannot be written. */
+[[nodiscard]] bool mail_html(
+    struct arena *arena, const struct mail_route *route, const struct mail *mail, const char **ret_html);
+
 enum mail_outcome {
 	MAIL_SENT,
 	MAIL_RETRY,
 	MAIL_FAILED,    /* for good */
+	MAIL_BOUNCED,   /* for good, and every other mail to that address */
 	MAIL_UNCERTAIN, /* it left, and may have arrived */
 	MAIL_LOST,      /* the row is another worker's by now; nothing was sent */
 	MAIL_OUTCOME__COUNT
@@ -64,7 +80,8 @@ enum mail_outcome {
  */
 enum mail_outcome mail_send(
     struct mail_route *route, struct db *db, const struct mail *mail, bool (*stopped)(void *), void *context);
-/* Reports what became of it; not for MAIL_LOST. May be repeated. */
-[[nodiscard]] enum problem mail_finish(struct db *db, const struct mail *mail, enum mail_outcome outcome);
+/* Reports what became of the mail sent last; not for MAIL_LOST. May be repeated. */
+[[nodiscard]] enum problem mail_finish(
+    const struct mail_route *route, struct db *db, const struct mail *mail, enum mail_outcome outcome);
 
 #endif

@@ -37,9 +37,11 @@ authenticate(struct app *app, struct request *request, enum auth_kind kind)
 	if (kind == AUTH_NONE)
 		return PROBLEM_NONE;
 	const char *token = request_bearer(request);
-	if (token == NULL)
-		return PROBLEM_UNAUTHENTICATED;
-	enum problem problem = auth_verify(app->auth, request->arena, token, strlen(token), &request->user);
+	enum problem problem = token == NULL
+				   ? PROBLEM_UNAUTHENTICATED
+				   : auth_verify(app->auth, request->arena, token, strlen(token), &request->user);
+	if (kind == AUTH_MAYBE)
+		return PROBLEM_NONE;
 	if (problem != PROBLEM_NONE)
 		return problem;
 	if (kind != AUTH_USER && request->user.has_client)

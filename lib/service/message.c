@@ -16,6 +16,7 @@
 /* A plain subject stays on one line of 78. */
 #define PLAIN_MAX 66
 #define QUOTED_MAX 75
+#define URL_MAX 900
 
 /* What stands for the character at the start of bytes in a header: itself, a blank for a control, U+FFFD for no text.
  */
@@ -142,14 +143,31 @@ add_quoted_printable(struct text *to, const char *string)
 }
 
 static void
-add_part(struct text *to, const char *boundary, const char *type, const char *string)
+add_content(struct text *to, const char *type, const char *string)
 {
 	text_printf(to,
-	    "--%s\r\nContent-Type: %s; charset=utf-8\r\n"
+	    "Content-Type: %s; charset=utf-8\r\n"
 	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n",
-	    boundary, type);
+	    type);
 	add_quoted_printable(to, string);
-	text_add(to, "\r\n");
+}
+
+static void
+add_alternatives(struct text *to, const struct message *message)
+{
+	uint8_t digest[DIGEST_SHA256];
+	char hex[DIGEST_HEX];
+	const char *boundary;
+
+	/* "=_" is nothing that quoted-printable writes, so no text can hold the boundary. */
+	digest_sha256(message->id, strlen(message->id), digest);
+	digest_hex(digest, sizeof digest, hex);
+	boundary = arena_printf(to->arena, "=_%.32s", hex);
+	text_printf(to, "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n--%s\r\n", boundary, boundary);
+	add_content(to, "text/plain", message->text);
+	text_printf(to, "\r\n--%s\r\n", boundary);
+	add_content(to, "text/html", message->html);
+	text_printf(to, "\r\n--%s--\r\n", boundary);
 }
 
 static bool
@@ -161,8 +179,16 @@ is_id(const char *id)
 	       strspn(id + left + 1, ALNUM ".-_") == strlen(id + left + 1);
 }
 
+/* Of characters that need no care in a header. */
+static bool
+is_url(const char *url)
+{
+	return strncmp(url, "http", 4) == 0 && strlen(url) <= URL_MAX &&
+	       strspn(url, ALNUM "-._~:/?#[]@!$&'()*+,;=%") == strlen(url);
+}
+
 static void
-add_headers(struct text *to, const struct message *message, const char *boundary)
+add_headers(struct text *to, const struct message *message)
 {
 	text_add(to, "Date: ");
 	add_date(to, message->date);
@@ -173,29 +199,27 @@ add_headers(struct text *to, const struct message *message, const char *boundary
 		text_printf(to, "\r\nReply-To: %s", message->reply_to);
 	text_printf(to, "\r\nMessage-ID:\r\n <%s>\r\nSubject: ", message->id);
 	add_unstructured(to, message->subject);
-	text_printf(to,
-	    "\r\nContent-Language: %s\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n"
-	    "Content-Type: multipart/alternative;\r\n boundary=\"%s\"\r\n\r\n",
-	    message->language, boundary);
+	if (message->unsubscribe != NULL)
+		text_printf(to,
+		    "\r\nList-Unsubscribe:\r\n <%s>\r\n"
+		    "List-Unsubscribe-Post: List-Unsubscribe=One-Click",
+		    message->unsubscribe);
+	text_printf(to, "\r\nContent-Language: %s\r\nAuto-Submitted: auto-generated\r\nMIME-Version: 1.0\r\n",
+	    message->language);
 }
 
 bool
 message_write(struct text *to, const struct message *message)
 {
-	uint8_t digest[DIGEST_SHA256];
-	char hex[DIGEST_HEX], *boundary;
-
 	if (!mailbox_is_address(message->from->address) || !mailbox_is_address(message->to) || !is_id(message->id) ||
 	    (message->reply_to != NULL && !mailbox_is_address(message->reply_to)) || message->language[0] == '\0' ||
-	    strspn(message->language, ALNUM "-") != strlen(message->language))
+	    strspn(message->language, ALNUM "-") != strlen(message->language) ||
+	    (message->unsubscribe != NULL && !is_url(message->unsubscribe)))
 		return false;
-	/* "=_" is nothing that quoted-printable writes, so no text can hold the boundary. */
-	digest_sha256(message->id, strlen(message->id), digest);
-	digest_hex(digest, sizeof digest, hex);
-	boundary = arena_printf(to->arena, "=_%.32s", hex);
-	add_headers(to, message, boundary);
-	add_part(to, boundary, "text/plain", message->text);
-	add_part(to, boundary, "text/html", message->html);
-	text_printf(to, "--%s--\r\n", boundary);
+	add_headers(to, message);
+	if (message->html != NULL)
+		add_alternatives(to, message);
+	else
+		add_content(to, "text/plain", message->text);
 	return !to->overflow;
 }

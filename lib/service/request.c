@@ -257,7 +257,7 @@ request_json(struct request *request, struct response *response, const struct bo
 	return problem;
 }
 
-/* Like request_decode for a form's text, of which line ends are a part: CR LF becomes LF. */
+/* Like request_decode for a form's text, of which line ends are a part: CR LF becomes LF. A tab becomes a blank. */
 static char *
 decode_form(struct arena *arena, const char *raw, size_t len)
 {
@@ -266,6 +266,8 @@ decode_form(struct arena *arena, const char *raw, size_t len)
 
 	for (char *plus = line; (plus = strchr(plus, '+')) != NULL;)
 		*plus = ' ';
+	for (char *tab = line; (tab = strstr(tab, "%09")) != NULL;)
+		memcpy(tab, "%20", 3);
 	text_init(&out, arena, len + 1);
 	for (;; line = end + 3) {
 		end = strcasestr(line, "%0a");

@@ -9,7 +9,7 @@
 #include "service/request.h"
 
 static const char *const auth_names[AUTH__COUNT] = {
-    [AUTH_NONE] = "none", [AUTH_USER] = "user", [AUTH_SELF] = "self", [AUTH_SPEND] = "spend"};
+    [AUTH_NONE] = "none", [AUTH_MAYBE] = "maybe", [AUTH_USER] = "user", [AUTH_SELF] = "self", [AUTH_SPEND] = "spend"};
 
 static bool
 is_uuid(const char *text, size_t len)

@@ -15,6 +15,7 @@ struct response;
 
 enum auth_kind {
 	AUTH_NONE,
+	AUTH_MAYBE, /* a person's token, if one comes that will do; else nobody */
 	AUTH_USER,  /* a person's token */
 	AUTH_SELF,  /* AUTH_USER, and not of another application */
 	AUTH_SPEND, /* AUTH_SELF, and not anonymous */

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/config.h"
+#include "base/delivery_status.h"
 #include "base/log.h"
 #include "base/mailbox.h"
 
@@ -18,6 +19,7 @@ struct smtp {
 	struct arena *arena;
 	const struct smtp_server *server;
 	CURL *easy;
+	char status[DELIVERY_STATUS_MAX];
 };
 
 static void
@@ -54,6 +56,8 @@ static const char *const phase_names[] = {
 /* One message on its way. */
 struct delivery {
 	const struct smtp_message *message;
+	char *status; /* room for that of a refused recipient */
+	bool bounced;
 	size_t at;
 	enum phase phase;
 };
@@ -124,7 +128,7 @@ smtp_url_acceptable(const char *url)
 	return parsed != NULL;
 }
 
-/* The commands tell which of them the server's last status answers; what they say is not kept. */
+/* The commands tell which of them the server's last status answers; of what they say only a status is kept. */
 static int
 on_talk(CURL *, curl_infotype type, char *bytes, size_t len, void *context)
 {
@@ -132,6 +136,8 @@ on_talk(CURL *, curl_infotype type, char *bytes, size_t len, void *context)
 
 	if (type == CURLINFO_HEADER_OUT && len >= 5 && memcmp(bytes, "RCPT ", 5) == 0)
 		delivery->phase = PHASE_RECIPIENT;
+	if (type == CURLINFO_HEADER_IN && delivery->phase == PHASE_RECIPIENT && !delivery->bounced)
+		delivery->bounced = delivery_status_refuses(bytes, len, delivery->status);
 	return 0;
 }
 
@@ -208,6 +214,8 @@ outcome_of(const struct delivery *delivery, CURLcode code, long status)
 {
 	if (code == CURLE_OK)
 		return SMTP_SENT;
+	if (status / 100 == 5 && delivery->phase == PHASE_RECIPIENT && delivery->bounced)
+		return SMTP_BOUNCED;
 	if (status / 100 == 5 && delivery->phase >= PHASE_RECIPIENT)
 		return SMTP_REFUSED;
 	if (status / 100 == 4 || delivery->phase < PHASE_LEFT)
@@ -277,7 +285,7 @@ smtp_probe(struct smtp *smtp, int64_t timeout_ms)
 enum smtp_outcome
 smtp_send(struct smtp *smtp, const struct smtp_message *message)
 {
-	struct delivery delivery = {.message = message};
+	struct delivery delivery = {.message = message, .status = smtp->status};
 	bool plain;
 	AUTO_ARENA arena = arena_new();
 	AUTO_CURLU url = open_url(arena, smtp->server, &plain);
@@ -289,4 +297,10 @@ smtp_send(struct smtp *smtp, const struct smtp_message *message)
 		return SMTP_LATER;
 	}
 	return perform(smtp, url, &delivery, plain);
+}
+
+const char *
+smtp_status(const struct smtp *smtp)
+{
+	return smtp->status;
 }

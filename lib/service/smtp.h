@@ -24,6 +24,7 @@ struct smtp;
 enum smtp_outcome {
 	SMTP_SENT,    /* the server took it */
 	SMTP_REFUSED, /* 5xx to this recipient or this message: it would refuse it again */
+	SMTP_BOUNCED, /* 5xx to this recipient: it takes no mail at all; smtp_status says why */
 	SMTP_LATER, /* not accepted, and another time it may be: 4xx, connection, TLS, sign-in, or `leaving` said no */
 	SMTP_UNCERTAIN, /* the connection was lost, or the time was up, after the message had left */
 	SMTP__COUNT
@@ -58,6 +59,9 @@ enum smtp_outcome smtp_send(struct smtp *smtp, const struct smtp_message *messag
  * the cause is logged. For shotaictl.
  */
 bool smtp_probe(struct smtp *smtp, int64_t timeout_ms);
+
+/* The status with which the last SMTP_BOUNCED was refused: "5.1.1", or "550" where the server says no more. */
+const char *smtp_status(const struct smtp *smtp);
 
 /* Whether url can be used as the server's. */
 bool smtp_url_acceptable(const char *url);

@@ -93,6 +93,7 @@ begin
 		announcements = coalesce(p_announcements, a.announcements), change_no = a.change_no + 1
 	where a.id = v_account
 		and (a.locale <> p_locale or a.receipts <> p_receipts or a.announcements <> p_announcements);
+	delete from mail_bounce b where b.account = v_account and (p_receipts or p_announcements);
 	return query select * from account_answer(v_account, v_in.email);
 end
 $$;

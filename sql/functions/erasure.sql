@@ -310,7 +310,7 @@ begin
 end
 $$;
 
--- Mails, keys of repeated requests, the state of limits, settings. Who was welcomed is remembered for a while.
+-- Mails and what bounced, keys of repeated requests, the state of limits, settings. Who was welcomed is remembered for a while.
 create or replace function shotai.erase_records(p_account bigint) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
@@ -319,6 +319,9 @@ declare
 	v_some bigint;
 begin
 	delete from mail_outbox m where m.account = p_account;
+	get diagnostics v_some = row_count;
+	v_count := v_count + v_some;
+	delete from mail_bounce b where b.account = p_account;
 	get diagnostics v_some = row_count;
 	v_count := v_count + v_some;
 	delete from idempotency i where i.account = p_account;

@@ -32,6 +32,7 @@ begin
 		('creem_ids', '{creem_link}', null),
 		('creem_events', '{creem_event}', null),
 		('mails', '{mail_outbox}', null),
+		('mail_bounces', '{mail_bounce}', null),
 		('archives', '{archive}', null),
 		('idempotency_keys', '{idempotency}', null),
 		('rate_states', '{rate_state}', null),

@@ -415,10 +415,30 @@ begin
 	select r.id::text, row_to_json(r)
 	from (
 		select m.id, m.kind, m.message_id, m.payment as payment_id, m.credits, m.amount_cents, m.state,
+			case a.locale when 'nl' then n.subject_nl else n.subject_en end as announcement, m.reply_to, m.body,
 			rfc3339(m.created_at) as created_at, rfc3339(m.finished_at) as finished_at
 		from mail_outbox m
+		join account a on a.id = m.account
+		left join announcement n on n.id = m.announcement
 		where m.account = p_account and m.id > coalesce(p_after::bigint, 0)
 		order by m.id
+		limit p_lim
+	) r;
+end
+$$;
+
+create or replace function shotai.export_mail_bounces(p_account bigint, p_after text, p_lim integer)
+returns table (cursor text, item json)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select r.bounced_at, row_to_json(r)
+	from (
+		select b.kind, b.status, rfc3339(b.bounced_at) as bounced_at
+		from mail_bounce b
+		where b.account = p_account and p_after is null
 		limit p_lim
 	) r;
 end

@@ -66,7 +66,22 @@ begin
 end
 $$;
 
+-- The confirmed addresses of those of these users that have one.
+create or replace function shotai.auth_mailboxes(p_user_ids uuid[])
+returns table (user_id uuid, email text, banned boolean)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select u.id, u.email::text, coalesce(u.banned_until > clock_timestamp(), false)
+	from auth.users u
+	where u.id = any (p_user_ids) and u.email <> '' and u.email_confirmed_at is not null and not u.is_anonymous
+		and u.deleted_at is null;
+end
+$$;
+
 revoke execute on function shotai.auth_session(uuid, uuid), shotai.auth_user_exists(uuid), shotai.auth_find(text),
-	shotai.auth_missing(uuid[]), shotai.auth_named(text[]) from public;
+	shotai.auth_missing(uuid[]), shotai.auth_named(text[]), shotai.auth_mailboxes(uuid[]) from public;
 grant execute on function shotai.auth_session(uuid, uuid), shotai.auth_user_exists(uuid), shotai.auth_find(text),
-	shotai.auth_missing(uuid[]), shotai.auth_named(text[]) to shotai_owner;
+	shotai.auth_missing(uuid[]), shotai.auth_named(text[]), shotai.auth_mailboxes(uuid[]) to shotai_owner;

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { before, test } from "node:test";
 
 import { api, auth, finished, newUser, psql } from "./harness.mjs";
-import { assertDescribed, description, heldGeneration, suspend, withClaims } from "./contract.mjs";
+import { assertDescribed, description, heldGeneration, setPace, suspend, unsubscribeLink, withClaims } from "./contract.mjs";
 import { picture, uploaded } from "./uploads.mjs";
 
 const MATRIX = `
@@ -20,6 +20,9 @@ GET /support                     200      200    200       200        200     20
 GET /s/{slug}                    200      200    200       200        200     200          200        200    200
 GET /s/{slug}/image              200      200    200       200        200     200          200        200    200
 POST /s/{slug}/report            202      202    202       202        202     202          202        202    202
+POST /api/support                202      202    202       202        202     202          202        202    202
+GET /unsubscribe/{token}         200      200    200       200        200     200          200        200    200
+POST /unsubscribe/{token}        200      200    200       200        200     200          200        200    200
 GET /files/{key}                 404      404    404       404        404     404          404        404    404
 GET /healthz/{program}           200      200    200       200        200     200          200        200    200
 GET /metrics                     200      200    200       200        200     200          200        200    200
@@ -60,6 +63,8 @@ const bodyOf = (operation, things) => ({
   "POST /api/history/delete": { ids: [things.queued] },
   "POST /api/shares": { generation_id: things.generation },
   "POST /s/{slug}/report": { reason: "other" },
+  "POST /api/support": { message: "hello" },
+  "POST /unsubscribe/{token}": {},
   "POST /api/billing/checkout": { product_id: "top-up-100" },
   "PATCH /api/account": { locale: "nl" },
   "POST /api/account/confirm-age": { at_least_13: true },
@@ -74,6 +79,7 @@ const pathOf = (operation, things) => operation.split(" ")[1]
   .replace("{version}", "2026-11-01")
   .replace("{key}", "gen/00000000-0000-4000-8000-000000000000/0-1")
   .replace("{slug}", things.slug)
+  .replace("/unsubscribe/{token}", things.unsubscribe)
   .replace("{id}", operation === "DELETE /api/generate/{id}" ? things.queued : operation.includes("/uploads/") ? things.upload
     : operation.includes("/archives/") ? things.archive : things.generation);
 
@@ -91,6 +97,7 @@ const ownersThings = () => psql(`
 
 before(async () => {
   owner = await newUser();
+  await setPace("support");
   const asked = await api(owner, "POST", "/api/generate", { model: "gpt-image-1-mini", prompt: "a red boat" });
   assert.equal((await finished(owner, asked.json.id)).status, "succeeded");
   const share = await api(owner, "POST", "/api/shares", { generation_id: asked.json.id });
@@ -100,6 +107,7 @@ before(async () => {
     upload: (await uploaded(owner)).id,
     slug: share.json.slug,
     archive: (await api(owner, "POST", "/api/account/archives", { generation_ids: [asked.json.id] })).json.id,
+    unsubscribe: await unsubscribeLink(owner),
   };
 
   const ended = await newUser(), suspended = await newUser(), nameless = await newUser();

@@ -49,7 +49,7 @@ export function resolve(node) {
 
 const UUID = "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}";
 const matchers = Object.keys(description.paths).map((path) => {
-  const pattern = path.replaceAll(/[.]/g, "\\.").replaceAll("{id}", UUID).replaceAll("{key}", ".+").replaceAll(/{(?:slug|program|version)}/g, "[^/]+");
+  const pattern = path.replaceAll(/[.]/g, "\\.").replaceAll("{id}", UUID).replaceAll("{key}", ".+").replaceAll(/{(?:slug|program|version|token)}/g, "[^/]+");
   return { path, regexp: new RegExp(`^${pattern}$`) };
 });
 
@@ -170,4 +170,19 @@ export function signLink(key, expires, secret = env.SECRET_KEY.split(",")[0]) {
   const derived = createHmac("sha256", secret).update("file-link").digest();
   const mac = createHmac("sha256", derived).update(`${key}\n${expires}`).digest();
   return `/files/${key}?e=${expires}&s=${mac.subarray(0, 16).toString("base64url")}`;
+}
+
+// Lets so many messages to support, or announcements, pass at once.
+export const setPace = (name, burst = 10000) =>
+  psql(`update shotai.pace set arrival = clock_timestamp(), burst = ${Number(burst)}, per_minute = 60000 where name = ${quoted(name)}`);
+
+// The link that ends announcements to an account, as a mail has it.
+export async function unsubscribeLink(user, secret = env.SECRET_KEY.split(",")[0]) {
+  const [{ id }] = await psql(`select id from shotai.account where user_id = ${quoted(user.id)}`);
+  const key = createHmac("sha256", secret).update("unsubscribe").digest();
+  const number = Buffer.alloc(8);
+  number.writeBigUInt64BE(BigInt(id));
+  const mac = createHmac("sha256", key).update(number).digest().subarray(0, 16);
+  const cover = createHmac("sha256", key).update(mac).digest();
+  return `/unsubscribe/${Buffer.concat([mac, number.map((byte, i) => byte ^ cover[i])]).toString("base64url")}`;
 }

@@ -1,15 +1,13 @@
 // Receipts and refund notes: who gets one, how often, what it says, and what becomes of it when a mail server misbehaves.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { createServer } from "node:net";
-import { existsSync, readFileSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { chromium } from "playwright-core";
 
 import { api, env, newUser, psql, request, waitFor } from "./harness.mjs";
 import { assertAudit, logged, withOwnWorkers } from "./faults.mjs";
+import { mailsTo, overSmtp, parse } from "./mails.mjs";
 
-const folder = env.MAIL_DIRECTORY;
 const sandbox = { "x-api-key": env.CREEM_API_KEY };
 after(assertAudit);
 
@@ -72,53 +70,6 @@ const settled = (events) =>
 
 // ---- reading mails
 
-const unfold = (head) => head.replace(/\r\n[ \t]/g, " ").split("\r\n");
-
-function decodeQuoted(text) {
-  const bytes = text.replace(/=\r\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(parseInt(hex, 16)));
-  return Buffer.from(bytes, "latin1").toString("utf8").replace(/\r\n/g, "\n");
-}
-
-const decodeWords = (value) =>
-  value.replace(/\?= =\?/g, "?==?").replace(/(?:=\?UTF-8\?B\?[A-Za-z0-9+/=]*\?=)+/g, (words) =>
-    Buffer.concat([...words.matchAll(/\?B\?([^?]*)\?=/g)].map(([, word]) => Buffer.from(word, "base64"))).toString("utf8"));
-
-function split(message) {
-  const at = message.indexOf("\r\n\r\n");
-  const headers = {};
-  for (const line of unfold(message.slice(0, at))) {
-    const [, name, value] = /^([A-Za-z-]+): ?(.*)$/.exec(line);
-    assert.ok(!(name.toLowerCase() in headers), `${name} comes twice`);
-    headers[name.toLowerCase()] = decodeWords(value.trim());
-  }
-  return { headers, body: message.slice(at + 4) };
-}
-
-function parse(bytes) {
-  const message = Buffer.from(bytes).toString("latin1");
-  assert.match(message, /^[\x20-\x7e\r\n]*$/);
-  assert.ok(message.split("\r\n").every((line) => line.length <= 78 && !/[\r\n]/.test(line)));
-  const { headers, body } = split(message);
-  const [, boundary] = /^multipart\/alternative; boundary="([^"]+)"$/.exec(headers["content-type"]);
-  const pieces = body.split(`--${boundary}`);
-  assert.equal(pieces.length, 4);
-  assert.equal(pieces[3], "--\r\n");
-  const [text, html] = pieces.slice(1, 3).map((piece) => {
-    const part = split(piece.replace(/^\r\n/, ""));
-    assert.equal(part.headers["content-transfer-encoding"], "quoted-printable");
-    return { type: part.headers["content-type"], text: decodeQuoted(part.body.replace(/\r\n$/, "")) };
-  });
-  assert.equal(text.type, "text/plain; charset=utf-8");
-  assert.equal(html.type, "text/html; charset=utf-8");
-  return { headers, text: text.text, html: html.text };
-}
-
-const mailsTo = (user) =>
-  (existsSync(folder) ? readdirSync(folder) : [])
-    .filter((name) => name.endsWith(".eml"))
-    .map((name) => ({ name, ...parse(readFileSync(path.join(folder, name))) }))
-    .filter(({ headers }) => headers.to === user.email);
-
 const lineOf = (mail, label) => new RegExp(`^${label}: (.*)$`, "m").exec(mail.text)?.[1];
 const euros = (cents) => `€${Math.floor(cents / 100).toLocaleString("en")}.${String(cents % 100).padStart(2, "0")}`;
 
@@ -128,7 +79,7 @@ test("a top-up: one receipt that says what was paid", async () => {
   const user = await reader(), product = productOf("top_up");
   const { order } = await buy(user, product);
   const [row] = await rowsIn(user, "sent", 1);
-  const [mail, ...others] = mailsTo(user);
+  const [mail, ...others] = mailsTo(user.email);
   assert.deepEqual(others, []);
   assert.equal(mail.name, `${row.message_id}.eml`);
   assert.equal(mail.headers["message-id"], `<${row.message_id}@shotai.example>`);
@@ -148,7 +99,7 @@ test("a subscription in Dutch tells its period", async () => {
   const user = await reader({ locale: "nl" }), product = productOf("subscription", "month");
   await buy(user, product);
   await rowsIn(user, "sent", 1);
-  const [mail] = mailsTo(user);
+  const [mail] = mailsTo(user.email);
   assert.equal(mail.headers["content-language"], "nl");
   const dutch = (await api(null, "GET", "/api/billing/products", undefined, { "Accept-Language": "nl" })).json.items;
   assert.equal(mail.headers.subject, `Je bon van ShotAI: ${dutch.find(({ id }) => id === product.id).name}`);
@@ -163,7 +114,7 @@ test("the same payment announced twice, under one id or two, is one mail", async
     await settled(events);
     await rowsIn(user, "sent", 1);
     assert.equal((await outbox(user)).length, 1);
-    assert.equal(mailsTo(user).length, 1);
+    assert.equal(mailsTo(user.email).length, 1);
   }
 });
 
@@ -179,7 +130,7 @@ test("nobody who did not ask gets one, nor who changed their mind before it was 
     await api(other, "PATCH", "/api/account", { notifications: { receipts: false } });
   }, { MAIL_DIRECTORY: undefined, MAIL_FROM: undefined });
   await rowsIn(other, "failed", 1);
-  assert.deepEqual(mailsTo(other), []);
+  assert.deepEqual(mailsTo(other.email), []);
 });
 
 test("an account that is gone gets nothing", async () => {
@@ -190,19 +141,19 @@ test("an account that is gone gets nothing", async () => {
     await psql(`delete from auth.users where id = '${user.id}'`);
   }, { MAIL_DIRECTORY: undefined, MAIL_FROM: undefined });
   await rowsIn(user, "failed", 1);
-  assert.deepEqual(mailsTo(user), []);
+  assert.deepEqual(mailsTo(user.email), []);
 });
 
 test("each refund has a mail of its own, with what it gave back and took back", async () => {
   const user = await reader(), product = productOf("top_up");
   const { order } = await buy(user, product);
   await rowsIn(user, "sent", 1);
-  const paid = mailsTo(user)[0], total = lineOf(paid, "Paid");
+  const paid = mailsTo(user.email)[0], total = lineOf(paid, "Paid");
   await refund(order, 200);
   await rowsIn(user, "sent", 2);
   await refund(order, 100);
   await rowsIn(user, "sent", 3);
-  const [first, second] = mailsTo(user)
+  const [first, second] = mailsTo(user.email)
     .filter(({ text }) => text.includes("\nRefund\n"))
     .sort((a, b) => parseFloat(lineOf(b, "Refunded").slice(1)) - parseFloat(lineOf(a, "Refunded").slice(1)));
   assert.equal(first.headers.subject, `€2.00 back from ShotAI: ${product.name}`);
@@ -213,7 +164,7 @@ test("each refund has a mail of its own, with what it gave back and took back", 
   assert.equal(lineOf(second, "Transaction"), order.transaction_id);
   const [{ revoked }] = await psql(`select revoked from shotai.payment where id = '${order.id}'`);
   assert.equal(lineOf(second, "Credits taken back"), Number(revoked).toLocaleString("en"));
-  assert.equal(new Set(mailsTo(user).map(({ headers }) => headers["message-id"])).size, 3);
+  assert.equal(new Set(mailsTo(user.email).map(({ headers }) => headers["message-id"])).size, 3);
 });
 
 test("credits that were used already are told as our loss", async () => {
@@ -224,58 +175,13 @@ test("credits that were used already are told as our loss", async () => {
   await psql(`select * from shotai.adjust_credits('${user.id}', ${-spent}, 'test', 'test')`);
   await refund(order, undefined);
   await rowsIn(user, "sent", 2);
-  const mail = mailsTo(user).find(({ text }) => text.includes("\nRefund\n"));
+  const mail = mailsTo(user.email).find(({ text }) => text.includes("\nRefund\n"));
   assert.equal(lineOf(mail, "Credits taken back"), "10");
   assert.equal(lineOf(mail, "Used, not taken back"), (order.credits - 10).toLocaleString("en"));
   assert.equal(lineOf(mail, "Refunded in all"), undefined);
 });
 
 // ---- over SMTP
-
-// Says what `answers` tells for a step (a string), nothing (null), or what it always says.
-async function mailServer(answers) {
-  const seen = { messages: [], lines: [], recipients: [] };
-  const server = createServer((socket) => {
-    let rest = "", data = null;
-    const say = (step, usual) => {
-      const answer = typeof answers[step] === "function" ? answers[step](seen) : answers[step];
-      if (answer === undefined) socket.write(usual);
-      else if (answer !== null) socket.write(answer);
-    };
-    socket.on("error", () => {});
-    socket.on("data", (bytes) => {
-      rest += bytes.toString("latin1");
-      for (let end; (end = rest.indexOf("\r\n")) >= 0; rest = rest.slice(end + 2)) {
-        const line = rest.slice(0, end);
-        if (data !== null) {
-          if (line !== ".") data += `${line.replace(/^\./, "")}\r\n`;
-          else {
-            seen.messages.push(data);
-            data = null;
-            say("end", "250 Taken\r\n");
-          }
-          continue;
-        }
-        seen.lines.push(line);
-        if (line.startsWith("RCPT TO:")) seen.recipients.push(line.slice(9, -1));
-        if (line === "DATA") data = "";
-        say(line.split(" ")[0], line === "DATA" ? "354 Go on\r\n" : "250 Fine\r\n");
-      }
-    });
-    socket.write("220 here\r\n");
-  });
-  await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
-  return { ...seen, url: `smtp://127.0.0.1:${server.address().port}`, close: () => server.close() };
-}
-
-async function overSmtp(answers, body) {
-  const server = await mailServer(answers);
-  try {
-    await withOwnWorkers((worker) => body(server, worker), { SMTP_URL: server.url, MAIL_FROM: "Receipts <post@shotai.example>" });
-  } finally {
-    server.close();
-  }
-}
 
 test("over SMTP: one message, nothing of it in the log, nothing of the machine on the wire", async () => {
   const user = await reader();
@@ -292,7 +198,7 @@ test("over SMTP: one message, nothing of it in the log, nothing of the machine o
     for (const secret of [user.email, user.id, "Receipts", "127.0.0.1", mail.headers["message-id"], mail.headers.subject])
       assert.ok(!worker.log.includes(secret), secret);
   });
-  assert.deepEqual(mailsTo(user), []);
+  assert.deepEqual(mailsTo(user.email), []);
 });
 
 test("a server that is busy gets it again, the same, later", async () => {
@@ -335,7 +241,7 @@ test("a worker killed after the message left: it is not sent a second time", asy
   });
   // The stack's worker finds it.
   await rowsIn(user, "uncertain", 1);
-  assert.deepEqual(mailsTo(user), []);
+  assert.deepEqual(mailsTo(user.email), []);
 });
 
 test("a worker killed before the message left: another sends it", async () => {
@@ -350,14 +256,14 @@ test("a worker killed before the message left: another sends it", async () => {
     await makeDue(row);
   });
   await rowsIn(user, "sent", 1);
-  assert.equal(mailsTo(user).length, 1);
+  assert.equal(mailsTo(user.email).length, 1);
 });
 
 test("a receipt fits a phone, in light and dark, and loads nothing", async () => {
   const user = await reader({ locale: "nl" });
   await buy(user, productOf("top_up"));
   await rowsIn(user, "sent", 1);
-  const { html } = mailsTo(user)[0];
+  const { html } = mailsTo(user.email)[0];
   const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox"] });
   try {
     for (const [width, colorScheme] of [[320, "light"], [390, "dark"], [700, "light"]]) {

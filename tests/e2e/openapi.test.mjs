@@ -77,7 +77,7 @@ test("what can happen everywhere is described everywhere", () => {
     if (target === "/api/openapi.json") continue;
     const what = `${method} ${target}`;
     for (const status of ["400", "413", "429", "431", "500", "502", "503", "504"]) assert.ok(operation.responses[status], `${what}: ${status}`);
-    assert.equal(operation.security.length > 0, "401" in operation.responses, `${what}: 401`);
+    assert.equal(operation.security.length > 0 && operation.security.every((scheme) => Object.keys(scheme).length > 0), "401" in operation.responses, `${what}: 401`);
     const types = Object.keys(operation.requestBody?.content ?? {});
     assert.equal(types.length > 0 && !types.includes("*/*"), "415" in operation.responses, `${what}: 415`);
     if (target.includes("{")) assert.ok(operation.responses[404], `${what}: 404`);

@@ -52,6 +52,7 @@ begin
 		values (now(), 'account', 'GET', 200, n, v_account), (now() + n * interval '1 second', 'account', 'GET', 200, n, v_account);
 		insert into shotai.rate_state (account, action, arrival) values (v_account, p_name || n, now());
 	end loop;
+	insert into shotai.mail_bounce (account, address_hash, kind, status) values (v_account, sha256('x'), 'refused', '5.1.1');
 end
 $$;
 select fixture.fill('anna');

@@ -73,7 +73,7 @@ select is(has_function_privilege('shotai_web', 'shotai.slip()', 'execute'), fals
 drop function shotai.slip();
 
 select is((select array_agg(name order by name) from fixture.functions where owner <> 'shotai_owner'),
-	'{auth_addresses,auth_find,auth_missing,auth_named,auth_session,auth_user_exists,forget_address}', 'those that the migrating role owns');
+	'{auth_addresses,auth_find,auth_mailboxes,auth_missing,auth_named,auth_session,auth_user_exists,forget_address}', 'those that the migrating role owns');
 select is((
 	select string_agg(f.name, ', ') from fixture.functions f
 	where f.owner <> 'shotai_owner' and pg_get_functiondef(f.oid) ~ '\m(account|credit_|generation|job)\M'
@@ -88,10 +88,10 @@ select is((
 create table fixture.permitted (role text, function text);
 insert into fixture.permitted
 select 'shotai_' || p.role, unnest(p.functions) from (values
-	('web', '{service_state,list_models,admit_generation,get_generation,cancel_generation,list_generations,get_account,update_account,acknowledge_policy,confirm_age,show_policy,list_credit_entries,authorize_file,create_share,list_shares,delete_share,open_share,report_share,set_favourite,delete_generations,admit_upload,confirm_upload,abandon_upload,remove_upload,finish_removal,list_products,start_checkout,open_checkout,retire_checkout,get_portal_customer,list_orders,get_subscription,metrics,request_erasure,erasure_state,record_requests,create_archive,get_archive,export_page}'::text[]),
+	('web', '{service_state,list_models,admit_generation,get_generation,cancel_generation,list_generations,get_account,update_account,acknowledge_policy,confirm_age,show_policy,list_credit_entries,authorize_file,create_share,list_shares,delete_share,open_share,report_share,set_favourite,delete_generations,admit_upload,confirm_upload,abandon_upload,remove_upload,finish_removal,list_products,start_checkout,open_checkout,retire_checkout,get_portal_customer,list_orders,get_subscription,metrics,request_erasure,erasure_state,record_requests,create_archive,get_archive,export_page,unsubscribe,send_support}'::text[]),
 	('webhook', '{service_state,receive_event,record_requests}'),
 	('worker', '{service_state,claim_jobs,renew_leases,start_call,record_call,settle_image,finish_generation,release_job,unnamed_objects,claim_erasure,erase_step,postpone_erasure,erase_vanished,reopen_erasures,journal_next,journal_told,journal_from,journal_unknown,prune_journal,sweep,queue_state,claim_object_deletions,finish_object_deletions,claim_due_uploads,release_uploads,bury_uploads,unowned_uploads,prune_uploads,job_references,record_moderation,postpone_moderation,claim_mails,start_mail,finish_mail,claim_chore,show_policy,unrecorded_policy,record_policy,reconcile_targets,apply_transaction,keep_telemetry,claim_archive,renew_archive,archive_page,finish_archive,release_archive}'),
-	('operator', '{service_state,audit,grant_credits,operator_status,find_account,operator_shares,decide_share,adjust_credits,list_events,show_event,replay_event,link_creem,reconcile_targets,apply_transaction,preview_transaction,close_dispute,list_disputes,list_refund_classes,catalogue,list_model_prices,set_product,set_product_price,set_model_price,set_model_enabled,set_billing_live,list_policies,add_policy,claim_erasure,erase_step,postpone_erasure,journal_next,journal_told,journal_from,journal_unknown,replay_journal,set_hold,disclose,list_erasures,telemetry_status,show_telemetry,purge_telemetry,doctor,connection_room}')
+	('operator', '{service_state,audit,grant_credits,operator_status,find_account,operator_shares,decide_share,adjust_credits,list_events,show_event,replay_event,link_creem,reconcile_targets,apply_transaction,preview_transaction,close_dispute,list_disputes,list_refund_classes,catalogue,list_model_prices,set_product,set_product_price,set_model_price,set_model_enabled,set_billing_live,list_policies,add_policy,claim_erasure,erase_step,postpone_erasure,journal_next,journal_told,journal_from,journal_unknown,replay_journal,set_hold,disclose,list_erasures,telemetry_status,show_telemetry,purge_telemetry,doctor,connection_room,list_mails,show_mail,mail_status,report_bounce,start_announcement,count_recipients,list_announcements,move_announcement,set_announcement_pace}')
 ) p (role, functions);
 select set_eq(
 	$$ select r.rolname::text, f.name from fixture.functions f cross join pg_roles r

@@ -97,6 +97,40 @@ whole_message(void **state)
 	assert_null(strstr(written(&message), "Reply-To"));
 }
 
+static void
+text_alone(void **state)
+{
+	struct message message = plain_message();
+
+	(void)state;
+	message.html = NULL;
+	assert_non_null(strstr(written(&message), "MIME-Version: 1.0\r\n"
+						  "Content-Type: text/plain; charset=utf-8\r\n"
+						  "Content-Transfer-Encoding: quoted-printable\r\n"
+						  "\r\n"
+						  "One\r\n"));
+	assert_null(strstr(written(&message), "multipart"));
+}
+
+static void
+a_link_ends_such_mails(void **state)
+{
+	static const char *const none[] = {"https://x.example/>\r\nBcc: them@there.example", "https://x.example/a b",
+	    "javascript:alert(1)", "", "https://x.example/\"", "https://x.example/caf\xc3\xa9"};
+	struct message message = plain_message();
+
+	(void)state;
+	assert_null(strstr(written(&message), "List-Unsubscribe"));
+	message.unsubscribe = "https://shotai.example/unsubscribe/abc_-";
+	assert_non_null(
+	    strstr(written(&message), "\r\nList-Unsubscribe:\r\n <https://shotai.example/unsubscribe/abc_->\r\n"
+				      "List-Unsubscribe-Post: List-Unsubscribe=One-Click\r\n"));
+	for (size_t i = 0; i < LEN(none); i++) {
+		message.unsubscribe = none[i];
+		assert_null(written(&message));
+	}
+}
+
 /* The value of a header, its folding kept; NULL: there is none. */
 static const char *
 header(const char *message, const char *name)
@@ -328,6 +362,8 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 	const struct CMUnitTest tests[] = {
 	    TEST(whole_message),
+	    TEST(text_alone),
+	    TEST(a_link_ends_such_mails),
 	    TEST(subjects),
 	    TEST(names),
 	    TEST(what_no_header_may_hold),

@@ -478,8 +478,10 @@ static const struct answers {
     {"not SMTP", {.greeting = "HTTP/1.1 400 Bad Request\r\n\r\n"}, SMTP_LATER, 0, 500},
     {"sender refused", {.mail = "550 5.7.1 Not you\r\n"}, SMTP_LATER, 0, 0},
     {"sender later", {.mail = "451 Later\r\n"}, SMTP_LATER, 0, 0},
-    {"recipient refused", {.rcpt = "550 5.1.1 Nobody\r\n"}, SMTP_REFUSED, 0, 0},
-    {"recipient refused at length", {.rcpt = "550-5.1.1 Nobody\r\n550 5.1.1 of that name\r\n"}, SMTP_REFUSED, 0, 0},
+    {"recipient refused", {.rcpt = "550 5.1.1 Nobody\r\n"}, SMTP_BOUNCED, 0, 0},
+    {"recipient refused at length", {.rcpt = "550-5.1.1 Nobody\r\n550 5.1.1 of that name\r\n"}, SMTP_BOUNCED, 0, 0},
+    {"recipient refused because of us", {.rcpt = "550 5.7.1 Not you\r\n"}, SMTP_REFUSED, 0, 0},
+    {"recipient refused as full", {.rcpt = "552 5.2.2 Full\r\n"}, SMTP_REFUSED, 0, 0},
     {"recipient later", {.rcpt = "450 4.2.0 Greylisted\r\n"}, SMTP_LATER, 0, 0},
     {"cut at the recipient", {.rcpt = cut}, SMTP_LATER, 0, 0},
     {"data refused", {.data = "554 No\r\n"}, SMTP_REFUSED, 0, 0},
@@ -705,7 +707,7 @@ logs_are_silent(void **state)
 	dup2(fd, STDERR_FILENO);
 	log_open("test_smtp", LOG_DEBUG);
 	start(&(struct script){.rcpt = "550 you@there.example is nobody\r\n"});
-	assert_int_equal(send_over(url_of("smtp", "me:secretword@", "127.0.0.1"), false, &message), SMTP_REFUSED);
+	assert_int_equal(send_over(url_of("smtp", "me:secretword@", "127.0.0.1"), false, &message), SMTP_BOUNCED);
 	stop();
 	dup2(kept, STDERR_FILENO);
 	close(kept);
