@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { randomUUID } from "node:crypto";
 
-import { newUser, psql } from "./harness.mjs";
+import { ctl, newUser, psql } from "./harness.mjs";
 import { balanceOf, call, setLimits } from "./contract.mjs";
 
 const REFUSED = Number(process.env.SHOTAI_REFUSED ?? 30); // how many more are refused below
@@ -46,8 +46,11 @@ test("each action tells its limit, and counts whatever the answer", async () => 
 });
 
 test("of 64 orders at once exactly the burst is taken, and those refused cost nothing more", async () => {
-  const user = await newUser();
-  await setLimits(user, { generate_burst: 10, generate_per_minute: 1 });
+  const user = await newUser(), plan = `p${randomUUID().slice(0, 8)}`;
+  for (const command of [["add", plan], ["set", plan, "generate_burst", "10"], ["set", plan, "generate_per_minute", "1"], ["give", user.email, plan, "--reason", "test"]])
+    assert.equal((await ctl("plan", ...command)).status, 0, command.join(" "));
+  assert.match((await ctl("plan", "list")).stdout, new RegExp(`^${plan} +1 +generate_burst +10$`, "m"));
+  assert.equal((await ctl("plan", "set", plan, "generate_burst", "0")).status, 1);
   const order = async () => {
     const { status, headers, json } = await call(user, "POST", "/api/generate", ORDER);
     return status === 429 ? Number(headers.get("retry-after")) : assert.equal(status, 202, json?.code);

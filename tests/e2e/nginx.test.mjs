@@ -109,6 +109,7 @@ test("in production an address may ask so much, is then told how long to wait, a
     ["198.51.100.2", "HEAD", "/", 201, "1"],
     ["198.51.100.3", "POST", "/api/uploads", 31, "2"],
     ["198.51.100.4", "POST", `${share}/report`, 6, "10"],
+    ["198.51.100.5", "POST", "/api/support", 6, "10"],
     ["198.51.100.6", "GET", "/api/account/erasures/00000000-0000-4000-8000-000000000000", 31, "2"],
   ]) {
     const { passed, refused } = await exhaust(client, method, target);

@@ -45,5 +45,20 @@ select is((ask('bert', 'archive')).wait, 0, 'each action has its own');
 select is((ask('bert', 'export', gen_random_uuid())).wait, 30, 'a request without a session counts for the account');
 select is(count(*), 100::bigint, 'what the rate refuses costs nothing more') from generate_series(1, 100) n cross join lateral ask('bert', case when n > 0 then 'export' end) a where a.wait between 25 and 30;
 select is((ask('anna', null)).rate, null, 'no action, no rate');
+
+-- Plans are an operator's to change.
+select is((select value from shotai.list_plans() where plan = 'free' and name = 'share_burst'), '30', 'a value of a plan');
+select results_eq($$ select (select problem from shotai.add_plan('studio', 'op')), (select problem from shotai.add_plan('studio', 'op')), (select problem from shotai.add_plan('No', 'op')) $$,
+	$$ values (null::text, 'invalid_request', 'invalid_request') $$, 'a plan is added once');
+select is((select problem from shotai.set_plan('studio', 'share_burst', 7, 'op')), null, 'a limit of its own');
+select results_eq($$ select l.plan, l.burst from shotai.plan_limit l where l.action = 'share' and l.plan in ('free', 'studio') order by 1 $$, $$ values ('free', 30), ('studio', 7) $$, 'and nobody else''s');
+select is((select problem from shotai.set_plan('studio', n.name, n.value, 'op')), 'invalid_request', format('%s may not be %s', n.name, n.value))
+from (values ('share_burst', 0), ('share_burst', null), ('id', 1), ('dance_burst', 1), ('welcome_credits', -1)) n (name, value);
+select is((select problem from shotai.set_plan('none', 'share_burst', 7, 'op')), 'not_found', 'of a plan that there is');
+select is((select problem from shotai.give_plan(md5('bert')::uuid, 'studio', 'friend', 'op')), null, 'a person is put on it');
+select is((ask('bert', 'share')).rate, 'share;q=7;w=42;r=6;t=6', 'and has its limits');
+select is((select problem from shotai.give_plan(p.id, p.plan, p.reason, 'op')), p.problem, 'nobody is put on nothing')
+from (values (md5('bert')::uuid, 'none', 'x', 'not_found'), (md5('nobody')::uuid, 'studio', 'x', 'not_found'), (md5('bert')::uuid, 'free', '', 'invalid_request')) p (id, plan, reason, problem);
+select is((select array_agg(action order by id) from shotai.operator_log where action like '%plan'), '{add_plan,set_plan,give_plan}', 'all of which is logged');
 select * from finish();
 rollback;
