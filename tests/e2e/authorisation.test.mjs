@@ -23,6 +23,8 @@ POST /s/{slug}/report            202      202    202       202        202     20
 POST /api/support                202      202    202       202        202     202          202        202    202
 GET /unsubscribe/{token}         200      200    200       200        200     200          200        200    200
 POST /unsubscribe/{token}        200      200    200       200        200     200          200        200    200
+GET /api/account/erasures/{id}   404      404    404       404        404     404          404        404    404
+GET /erasure/{id}                404      404    404       404        404     404          404        404    404
 GET /files/{key}                 404      404    404       404        404     404          404        404    404
 GET /healthz/{program}           200      200    200       200        200     200          200        200    200
 GET /metrics                     200      200    200       200        200     200          200        200    200
@@ -52,6 +54,7 @@ DELETE /api/history/{id}         401      401    401       404        404     40
 PATCH /api/account               401      401    401       200        200     403          200        200    200
 POST /api/account/confirm-age    401      401    401       200        200     403          200        200    200
 POST /api/account/acknowledge-policy  401  401    401       200        200     403          200        200    200
+DELETE /api/account              401      401    401       202        202     403          202        202    202
 `;
 
 const [people, ...rows] = MATRIX.trim().split("\n").map((line) => line.trim().split(/\s{2,}/));
