@@ -7,7 +7,6 @@
 #include "feature/account.h"
 #include "feature/credits.h"
 #include "feature/erasure.h"
-#include "feature/erasure_page.h"
 #include "feature/export.h"
 #include "feature/takeout.h"
 #include "service/app.h"
@@ -159,26 +158,6 @@ show_erasure(struct app *app, struct request *request, struct response *response
 	return problem;
 }
 
-/* Answers with the page, whatever became of the request: people read it. */
-static enum problem
-show_receipt(struct app *app, struct request *request, struct response *response)
-{
-	struct call call = call_of(app, request, response);
-	struct erasure_view view;
-	enum problem problem = erasure_look(&call, request->parameters[0], &view);
-	response->status = problem == PROBLEM_NONE ? 200 : problem_describe(problem)->status;
-	response->content_type = "text/html; charset=utf-8";
-	response_header(response, "Content-Security-Policy", erasure_page_policy);
-	response_header(response, "X-Robots-Tag", "noindex, noarchive");
-	response_header(response, "Referrer-Policy", "no-referrer");
-	response_header(response, "Vary", "Accept-Language");
-	if (response->status == 503)
-		response_header(response, "Retry-After", "5");
-	erasure_page_write(
-	    request->arena, request->language, problem == PROBLEM_NONE ? &view : NULL, problem, &response->body);
-	return PROBLEM_NONE;
-}
-
 static enum problem
 list_credits(struct app *app, struct request *request, struct response *response)
 {
@@ -250,7 +229,7 @@ static const struct route routes[] = {
 	.run = change},
     {.method = "DELETE", .path = "/api/account", .auth = AUTH_SELF, .run = erase},
     {.method = "GET", .path = "/api/account/erasures/{id}", .auth = AUTH_NONE, .run = show_erasure},
-    {.method = "GET", .path = "/erasure/{id}", .auth = AUTH_NONE, .run = show_receipt},
+    {.method = "GET", .path = "/erasure/{id}", .auth = AUTH_NONE, .run = pages_receipt},
     {.method = "POST",
 	.path = "/api/account/confirm-age",
 	.auth = AUTH_SELF,

@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "feature/call.h"
+#include "feature/erasure.h"
+#include "feature/erasure_page.h"
 #include "feature/page.h"
 #include "feature/policy.h"
 
@@ -66,4 +68,27 @@ pages_support(struct app *app, struct request *request, struct response *respons
 	if (problem == PROBLEM_NONE)
 		problem = request_query(request, response, "sent", &sent);
 	return problem == PROBLEM_NONE ? write_page(app, request, response, PAGE_SUPPORT, sent != NULL) : problem;
+}
+
+/* Answers with the page, whatever became of the request: people read it. */
+enum problem
+pages_receipt(struct app *app, struct request *request, struct response *response)
+{
+	struct call call = call_of(app, request, response);
+	struct erasure_view view;
+	enum problem problem = open_page(request, response);
+	if (problem != PROBLEM_NONE)
+		return problem;
+	problem = erasure_look(&call, request->parameters[0], &view);
+	response->status = problem == PROBLEM_NONE ? 200 : problem_describe(problem)->status;
+	response->cache_control = NULL;
+	response->etag = false;
+	response_header(response, "Content-Security-Policy", erasure_page_policy);
+	response_header(response, "X-Robots-Tag", "noindex, noarchive");
+	response_header(response, "Referrer-Policy", "no-referrer");
+	if (response->status == 503)
+		response_header(response, "Retry-After", "5");
+	erasure_page_write(
+	    request->arena, request->language, problem == PROBLEM_NONE ? &view : NULL, problem, &response->body);
+	return PROBLEM_NONE;
 }

@@ -6,6 +6,8 @@
 
 enum problem pages_privacy(struct app *app, struct request *request, struct response *response);
 enum problem pages_terms(struct app *app, struct request *request, struct response *response);
+/* The receipt of an erasure. */
+enum problem pages_receipt(struct app *app, struct request *request, struct response *response);
 enum problem pages_support(struct app *app, struct request *request, struct response *response);
 
 #endif

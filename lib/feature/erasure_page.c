@@ -35,8 +35,8 @@ enum word {
 static const char *const words[WORD__COUNT][LANGUAGE__COUNT] = {
     [WORD_LANGUAGE] = {"en", "nl"},
     [WORD_DONE] = {"Your account is gone", "Je account is weg"},
-    [WORD_DONE_LEAD] = {"Everything below has been erased. This page is your receipt.",
-	"Alles hieronder is gewist. Deze pagina is je ontvangstbewijs."},
+    [WORD_DONE_LEAD] = {"All of this is done. This page is your receipt.",
+	"Dit is allemaal gedaan. Deze pagina is je ontvangstbewijs."},
     [WORD_PENDING] = {"Your account is being erased", "Je account wordt gewist"},
     [WORD_PENDING_LEAD] = {"It has been locked, and this goes on by itself. You may close this page.",
 	"Het is vergrendeld, en dit gaat vanzelf verder. Je mag deze pagina sluiten."},
@@ -66,12 +66,11 @@ static const char *const words[WORD__COUNT][LANGUAGE__COUNT] = {
 static const struct {
 	const char *name, *title[LANGUAGE__COUNT];
 } steps[] = {
-    {"journal", {"Noted, so that no backup brings it back", "Genoteerd, zodat geen back-up het terugbrengt"}},
-    {"subscriptions", {"Subscription cancelled", "Abonnement opgezegd"}},
+    {"journal", {"A note, so that no backup brings it back", "Een notitie, zodat geen back-up het terugbrengt"}},
+    {"subscriptions", {"Subscription, if there was one", "Abonnement, als dat er was"}},
     {"shares", {"Shared links and reports", "Gedeelde links en meldingen"}},
-    {"pictures", {"Pictures and thumbnails", "Opnamen en miniaturen"}},
+    {"pictures", {"Pictures, thumbnails and archives", "Opnamen, miniaturen en archieven"}},
     {"uploads", {"Reference pictures", "Referentiebeelden"}},
-    {"archives", {"Archives for download", "Archieven om te downloaden"}},
     {"prompts", {"Prompts", "Prompts"}},
     {"records", {"Mails, settings and usage records", "Mails, instellingen en gebruiksgegevens"}},
     {"payments", {"Your name in payment records", "Je naam in betaalgegevens"}},
@@ -118,6 +117,7 @@ render(const struct page *page, const struct part *part)
 	    {"step", part->step},
 	    {"datetime", part->datetime},
 	    {"done", part->done},
+	    {"nl", in == LANGUAGE_NL ? "" : NULL},
 	    {"language", words[WORD_LANGUAGE][in]},
 	    {"refresh", page->refresh},
 	    {"title", page->title},

@@ -47,7 +47,7 @@ a_receipt_says_what_was_done_when(void **state)
 	const char *en = page(arena, LANGUAGE_EN, ERASURE_PENDING, PROBLEM_NONE);
 	const char *nl = page(arena, LANGUAGE_NL, ERASURE_PENDING, PROBLEM_NONE);
 	assert_true(has(en, "<html lang=\"en\">") && has(nl, "<html lang=\"nl\">"));
-	assert_true(has(en, "<li class=\"done\"><span>Pictures and thumbnails</span><time "
+	assert_true(has(en, "<li class=\"done\"><span>Pictures, thumbnails and archives</span><time "
 			    "datetime=\"2026-03-01T12:34:56.000Z\">2026-03-01 12:34 UTC</time></li>"));
 	assert_true(has(nl, "<li><span>Inloggegevens en e-mailadres</span><span class=\"waiting\">wacht</span></li>"));
 	assert_true(has(en, "http-equiv=\"refresh\""));

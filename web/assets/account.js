@@ -1,12 +1,18 @@
-// The account: who is signed in, in which language, and how many credits there are; where those went is on /billing.
+// The account: who is signed in, in which language, how many credits there are, and the way out; where credits went is on
+// /billing.
 
 import { signOut } from './auth.js';
 import { byId, say } from './dom.js';
+import { askToErase } from './erase-dialog.js';
 import { t } from './language.js';
 import { problemText } from './problem.js';
 import { onAccount, startShell, writeCredits } from './shell.js';
 
+let shown = null;
+
 function showAccount(account) {
+  shown = account;
+  byId('erase').disabled = false;
   byId('email').textContent = account.email;
   writeCredits(byId('amount'), account.balance);
 }
@@ -20,6 +26,7 @@ async function leave() {
 async function start() {
   onAccount(showAccount);
   byId('sign-out').addEventListener('click', leave);
+  byId('erase').addEventListener('click', () => askToErase(shown));
   try {
     await startShell({ needsAccount: true });
   } catch (error) {
