@@ -81,7 +81,7 @@ pages_receipt(struct app *app, struct request *request, struct response *respons
 		return problem;
 	problem = erasure_look(&call, request->parameters[0], &view);
 	response->status = problem == PROBLEM_NONE ? 200 : problem_describe(problem)->status;
-	response->cache_control = NULL;
+	response->cache_control = "no-store";
 	response->etag = false;
 	response_header(response, "Content-Security-Policy", erasure_page_policy);
 	response_header(response, "X-Robots-Tag", "noindex, noarchive");
