@@ -44,8 +44,8 @@ begin
 	select w.id, w.locale, u.email
 	from wanted w
 	join auth_mailboxes(array(select v.user_id from wanted v)) u on u.user_id = w.user_id and not u.banned
-	where not exists (
-		select from mail_bounce b where b.account = w.id and b.address_hash = address_hash(w.id, u.email));
+	left join mail_bounce b on b.account = w.id
+	where b.account is null or b.address_hash <> address_hash(w.id, u.email);
 end
 $$;
 
@@ -63,7 +63,7 @@ language plpgsql volatile security definer set search_path = pg_catalog, shotai,
 as $$
 declare
 	v_waiting constant integer := 20;
-	v_step constant integer := 200; -- accounts looked at in one go
+	v_step constant integer := 20; -- accounts looked at in one go
 	v_open announcement;
 	v_account bigint;
 	v_to bigint;

@@ -14,7 +14,7 @@ import { assertAudit } from "./faults.mjs";
 import { mailsTo, overSmtp, parse } from "./mails.mjs";
 import { withProgram } from "./fastcgi.mjs";
 
-const PEOPLE = Number(process.env.ANNOUNCE_PEOPLE ?? 40);
+const PEOPLE = Number(process.env.ANNOUNCE_PEOPLE ?? 24);
 const folder = mkdtempSync(path.join(tmpdir(), "shotai-announce-"));
 const settings = Object.fromEntries(Object.entries(env).filter(([name]) => /^[A-Z]/.test(name)));
 const noOneElse = () => psql("update shotai.account set announcements = false where announcements");
