@@ -253,7 +253,8 @@ doctor_storage(struct doctor *doctor)
 	digest_hex(random, sizeof random, name);
 	const char *picture = arena_printf(arena, "gen/doctor/%s", name),
 		   *upload = arena_printf(arena, "uploads/00000000/%s", name);
-	bool well = probe(doctor, storage, picture) & probe(doctor, storage, upload);
+	bool well = probe(doctor, storage, picture);
+	well = probe(doctor, storage, upload) && well;
 	if (strcmp(place, "r2") == 0) {
 		check_bucket(doctor, storage, CONFIG_R2_BUCKET, arena_printf(arena, "%s-2", picture));
 		check_bucket(doctor, storage, CONFIG_R2_UPLOAD_BUCKET, arena_printf(arena, "%s-2", upload));
