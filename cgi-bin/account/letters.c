@@ -10,6 +10,7 @@
 #include "feature/mail_page.h"
 #include "feature/support.h"
 #include "feature/unsubscribe.h"
+#include "pages.h"
 
 static const struct body_field support_fields[] = {
     {.name = "email", .kind = BODY_STRING, .max = SUPPORT_EMAIL_MAX, .offset = offsetof(struct support, email)},
@@ -75,10 +76,13 @@ support_form(struct app *app, struct request *request, struct response *response
 {
 	struct call call = call_of(app, request, response);
 	struct support support = {0};
-	const char *fault = NULL, *field;
+	const char *fault = NULL, *field, *language = NULL;
 	enum problem problem = request_form(request, response, "message", &support.message);
 	if (problem == PROBLEM_NONE)
 		problem = request_form(request, response, "email", &support.email);
+	if (problem == PROBLEM_NONE)
+		problem = request_form(request, response, "lang", &language);
+	pages_speak(request, language);
 	if (problem == PROBLEM_NONE)
 		fault = fault_of(&support, request->language, &field);
 	if (fault != NULL)
@@ -87,7 +91,9 @@ support_form(struct app *app, struct request *request, struct response *response
 		problem = support_send(&call, &support);
 	if (problem == PROBLEM_NONE) {
 		response->status = 303;
-		response_header(response, "Location", "/support?sent");
+		const char *chosen =
+		    request->language == LANGUAGE_NL ? "/support?sent&lang=nl" : "/support?sent&lang=en";
+		response_header(response, "Location", language != NULL ? chosen : "/support?sent");
 		return PROBLEM_NONE;
 	}
 	open_page(response, problem);

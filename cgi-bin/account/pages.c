@@ -8,7 +8,15 @@
 #include "feature/page.h"
 #include "feature/policy.h"
 
-/* The reader may ask for a language; anything else in its place is ignored, as Accept-Language would be. */
+void
+pages_speak(struct request *request, const char *code)
+{
+	if (code != NULL && strcmp(code, "nl") == 0)
+		request->language = LANGUAGE_NL;
+	if (code != NULL && strcmp(code, "en") == 0)
+		request->language = LANGUAGE_EN;
+}
+
 static enum problem
 open_page(struct request *request, struct response *response)
 {
@@ -16,10 +24,7 @@ open_page(struct request *request, struct response *response)
 	enum problem problem = request_query(request, response, "lang", &wanted);
 	if (problem != PROBLEM_NONE)
 		return problem;
-	if (wanted != NULL && strcmp(wanted, "nl") == 0)
-		request->language = LANGUAGE_NL;
-	if (wanted != NULL && strcmp(wanted, "en") == 0)
-		request->language = LANGUAGE_EN;
+	pages_speak(request, wanted);
 	response->content_type = "text/html; charset=utf-8";
 	response->cache_control = "no-cache";
 	response->etag = true;

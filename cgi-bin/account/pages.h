@@ -4,6 +4,9 @@
 
 #include "service/app.h"
 
+/* The language that a reader chose, by its code; anything else, or NULL, leaves what Accept-Language says. */
+void pages_speak(struct request *request, const char *code);
+
 enum problem pages_privacy(struct app *app, struct request *request, struct response *response);
 enum problem pages_terms(struct app *app, struct request *request, struct response *response);
 /* The receipt of an erasure. */

@@ -131,13 +131,22 @@ test("the support page has a form for those without script, and says thanks", as
     const { text } = await call(null, "GET", `/support?lang=${language}`);
     const [form] = text.match(/<form[^]*<\/form>/);
     assert.match(form, /method="post" action="\/api\/support"/);
-    assert.deepEqual([...form.matchAll(/<(textarea|input)[^>]* name="(\w+)"/g)].map((match) => match[2]), ["message", "email"]);
+    assert.deepEqual([...form.matchAll(/<(textarea|input)[^>]* name="(\w+)"/g)].map((match) => match[2]), ["lang", "message", "email"]);
     assert.match(form, /name="message"[^>]* maxlength="4000" required/);
     assert.ok((text.match(/<details>/g) ?? []).length > 10);
     assert.doesNotMatch(text, /support-sent/);
     const sent = await call(null, "GET", `/support?sent&lang=${language}`);
     assert.match(sent.text, /data-testid="support-sent"/);
     assert.match(sent.text, /content="noindex"/);
+  }
+});
+
+test("the receipt of an erasure names the same terms", async () => {
+  const erased = await call(await newUser(), "DELETE", "/api/account");
+  for (const language of ["en", "nl"]) {
+    const { text } = await request("GET", `/erasure/${erased.json.erasure_id}`, { headers: { "Accept-Language": language } });
+    for (const { amount, unit } of await psql("select amount, unit from shotai.retention where name in ('receipt', 'welcome', 'books')"))
+      assert.ok(text.includes(term(language, amount, unit)), `${amount} ${unit}`);
   }
 });
 
