@@ -22,9 +22,6 @@ static const struct db_statement statements[] = {
     [REOPEN] = {"select * from shotai.reopen_erasures()", true},
 };
 
-typedef enum problem take_away(
-    const struct erasure_work *work, struct arena *arena, const char *const *items, size_t count);
-
 static enum problem
 cancel_subscriptions(const struct erasure_work *work, struct arena *arena, const char *const *items, size_t count)
 {
@@ -54,7 +51,8 @@ delete_user(const struct erasure_work *work, struct arena *arena, const char *co
 /* What the items of a step are; the other steps are rows only. */
 static const struct {
 	const char *step;
-	take_away *run;
+	enum problem (*run)(
+	    const struct erasure_work *work, struct arena *arena, const char *const *items, size_t count);
 } outside[] = {
     {"subscriptions", cancel_subscriptions},
     {"pictures", delete_objects},
