@@ -44,7 +44,7 @@ begin
 	return query
 	select right(c.relname, 8)::date, c.oid::regclass
 	from pg_inherits i join pg_class c on c.oid = i.inhrelid
-	where i.inhparent = 'shotai.telemetry_request'::regclass;
+	where i.inhparent = 'shotai.telemetry_request'::regclass and c.relname ~ '_[0-9]{8}$';
 end
 $$;
 
