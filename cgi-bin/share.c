@@ -135,7 +135,7 @@ write_page(
 	};
 	bool count = note == SHARE_NOTE_NONE && strcmp(request->method, "GET") == 0;
 	if (problem == PROBLEM_NONE || problem == PROBLEM_INVALID_REQUEST) {
-		enum problem found = share_open(&call, request->parameters[0], count, &view);
+		enum problem found = share_open(&call, request->parameters[0], count ? "page" : NULL, &view);
 		problem = found != PROBLEM_NONE ? found : problem;
 	}
 	response->status = problem == PROBLEM_NONE ? 200 : problem_describe(problem)->status;
@@ -167,7 +167,7 @@ image(struct app *app, struct request *request, struct response *response)
 {
 	struct call call = call_of(app, request, response);
 	struct share_view view;
-	enum problem problem = share_open(&call, request->parameters[0], false, &view);
+	enum problem problem = share_open(&call, request->parameters[0], "image", &view);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	const char *place = storage_accel(app->context, request->arena, view.image_key);

@@ -225,7 +225,8 @@ static const struct command commands[] = {
     {
 	.name = "share list",
 	.usage = "[--all]",
-	.summary = "shares with open reports, the longest waiting first; --all: every share there is",
+	.summary = "the queue of reported shares: those of who was taken down before, then what waits longest; "
+		   "--all: every share there is",
 	.needs = CONFIG_DATABASE_OPERATOR_URL,
 	.run = ctl_share_list,
     },
@@ -385,6 +386,72 @@ static const struct command commands[] = {
 		   "refused for good",
 	.needs = CONFIG_DATABASE_OPERATOR_URL,
 	.run = ctl_mail_bounce,
+    },
+    {
+	.name = "anomalies list",
+	.usage = "[--all]",
+	.summary = "open findings of abuse, the gravest first: id, state, action, signal, score, person, account's "
+		   "status, first and last time, end; --all: also what was closed",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_anomalies_list,
+    },
+    {
+	.name = "anomalies show",
+	.usage = "ID",
+	.summary = "one finding with its evidence",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_anomalies_show,
+    },
+    {
+	.name = "anomalies resolve",
+	.usage = "ID [--restore|--keep] --reason TEXT",
+	.summary =
+	    "close a finding: --restore (if neither is given) calls it mistaken and lifts what it did; --keep calls it "
+	    "right, and the account stays as it is until it is restored",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_anomalies_resolve,
+    },
+    {
+	.name = "account show",
+	.usage = "USER",
+	.summary = "what helps to judge an account: sums, findings, what operators did",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_account_show,
+    },
+    {
+	.name = "account suspend",
+	.usage = "USER --reason TEXT",
+	.summary = "close an account to all that spends or makes; what is queued is cancelled",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_account_suspend,
+    },
+    {
+	.name = "account restore",
+	.usage = "USER --reason TEXT",
+	.summary = "lift every restriction of an account but a dispute's",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_account_restore,
+    },
+    {
+	.name = "disposable list",
+	.usage = "",
+	.summary = "domains of throw-away addresses, which get no welcome credits",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_disposable_list,
+    },
+    {
+	.name = "disposable add",
+	.usage = "DOMAIN",
+	.summary = "refuse welcome credits to a domain and those below it",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_disposable_add,
+    },
+    {
+	.name = "disposable remove",
+	.usage = "DOMAIN",
+	.summary = "give them again",
+	.needs = CONFIG_DATABASE_OPERATOR_URL,
+	.run = ctl_disposable_remove,
     },
     {
 	.name = "storage copy",

@@ -31,13 +31,12 @@ ctl_config(struct ctl *ctl, int argc, char **argv)
 	return EXIT_DONE;
 }
 
-/* Prints a result of two text columns. */
-static void
-print_pairs(const struct db_result *result, const char *name, const char *value)
+void
+ctl_print_pairs(const struct db_result *rows, const char *name, const char *value)
 {
-	for (size_t row = 0; row < db_rows(result); row++) {
-		const char *text = db_text(result, row, value);
-		printf("%-32s %s\n", db_text(result, row, name), text != NULL ? text : "-");
+	for (size_t row = 0; row < db_rows(rows); row++) {
+		const char *text = db_text(rows, row, value);
+		printf("%-32s %s\n", db_text(rows, row, name), text != NULL ? text : "-");
 	}
 }
 
@@ -58,7 +57,7 @@ ctl_audit(struct ctl *ctl, int argc, char **argv)
 		printf("clean\n");
 		return EXIT_DONE;
 	}
-	print_pairs(result, "check_name", "detail");
+	ctl_print_pairs(result, "check_name", "detail");
 	return EXIT_FOUND;
 }
 
@@ -71,7 +70,7 @@ ctl_status(struct ctl *ctl, int argc, char **argv)
 	enum problem problem = db_call(ctl->db, ctl->arena, &statements[STATUS], NULL, 0, &result, NULL);
 	if (problem != PROBLEM_NONE)
 		return ctl_refuse("status", problem);
-	print_pairs(result, "name", "value");
+	ctl_print_pairs(result, "name", "value");
 	printf("%-32s %s\n", "telemetry", config_text(ctl->config, CONFIG_TELEMETRY));
 	return EXIT_DONE;
 }

@@ -29,14 +29,16 @@ print_share(struct ctl *ctl, const struct db_result *result, size_t row)
 	const char *reported = db_text(result, row, "reported_at");
 	const char *reason = db_text(result, row, "reason");
 	const char *user = db_text(result, row, "user_id");
-	printf("%s  %s, %lld reports, %lld views, user %s, picture %s/%s\n", db_text(result, row, "slug"),
-	    db_text(result, row, "state"), (long long)db_integer(result, row, "reports"),
+	printf("%s  %s, %lld reports, %lld views, user %s (taken down before: %lld), picture %s/%s\n",
+	    db_text(result, row, "slug"), db_text(result, row, "state"), (long long)db_integer(result, row, "reports"),
 	    (long long)db_integer(result, row, "views"), user != NULL ? user : "-",
-	    db_text(result, row, "generation_id"), db_text(result, row, "image_index"));
+	    (long long)db_integer(result, row, "upheld"), db_text(result, row, "generation_id"),
+	    db_text(result, row, "image_index"));
 	if (strcmp(db_text(result, row, "state"), "live") == 0)
 		printf("    %s/s/%s\n", config_text(ctl->config, CONFIG_PUBLIC_URL), db_text(result, row, "slug"));
 	if (reported != NULL)
-		printf("    since %s: %s\n", reported, printable(ctl->arena, reason));
+		printf("    waits %s, since %s: %s\n", db_text(result, row, "waits"), reported,
+		    printable(ctl->arena, reason));
 }
 
 enum exit_status
@@ -54,6 +56,8 @@ ctl_share_list(struct ctl *ctl, int argc, char **argv)
 		print_share(ctl, result, row);
 	if (db_rows(result) == 0)
 		printf(all ? "nothing is shared\n" : "no open reports\n");
+	else if (!all)
+		printf("%zu shares wait for a decision\n", db_rows(result));
 	return EXIT_DONE;
 }
 

@@ -88,6 +88,15 @@ enum exit_status ctl_mail_list(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_mail_show(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_mail_status(struct ctl *ctl, int argc, char **argv);
 enum exit_status ctl_mail_bounce(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_anomalies_list(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_anomalies_show(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_anomalies_resolve(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_account_show(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_account_suspend(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_account_restore(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_disposable_list(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_disposable_add(struct ctl *ctl, int argc, char **argv);
+enum exit_status ctl_disposable_remove(struct ctl *ctl, int argc, char **argv);
 
 /* One line on stderr; gives EXIT_FAILED. */
 enum exit_status ctl_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -124,6 +133,8 @@ struct ctl_column {
 
 /* Prints the columns of each row on a line, "-" for what is null. */
 void ctl_print(const struct db_result *rows, const struct ctl_column *columns, size_t count);
+/* Prints a result of two text columns, a row on a line. */
+void ctl_print_pairs(const struct db_result *rows, const char *name, const char *value);
 /* Calls a statement that answers a refusal or rows; a refusal is told on stderr with its extras. */
 enum exit_status ctl_call(struct ctl *ctl, const char *what, const struct db_statement *statement,
     const char *const *parameters, size_t count, struct db_result **ret_rows);

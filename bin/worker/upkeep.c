@@ -7,6 +7,7 @@
 #include "base/arena.h"
 #include "base/config.h"
 #include "base/log.h"
+#include "feature/abuse.h"
 #include "feature/disposal.h"
 #include "feature/job.h"
 #include "feature/policy.h"
@@ -16,6 +17,7 @@
 
 #define TICK_MS 2000
 #define SWEEP_MS 60000
+#define WATCH_MS 60000
 #define OBJECTS_MS 3600000
 /* Younger objects may belong to a picture that is being settled. */
 #define OBJECT_AGE_SECONDS 3600
@@ -167,6 +169,17 @@ keep_telemetry(struct upkeep *upkeep)
 	    upkeep->db, config_integer(config, CONFIG_TELEMETRY_DAYS), config_integer(config, CONFIG_TELEMETRY) != 0);
 }
 
+static enum problem
+watch_accounts(struct upkeep *upkeep)
+{
+	bool more = false;
+	enum problem problem;
+	do {
+		problem = abuse_watch(upkeep->db, &more);
+	} while (problem == PROBLEM_NONE && more && stop_level(&upkeep->worker->stop) == STOP_NOT);
+	return problem;
+}
+
 void *
 upkeep_run(void *context)
 {
@@ -176,11 +189,12 @@ upkeep_run(void *context)
 	    .db = db_new(config_text(worker->config, CONFIG_DATABASE_WORKER_URL), "worker",
 		config_integer(worker->config, CONFIG_DATABASE_PREPARED) != 0),
 	};
-	int64_t disposal_at = 0, policy_at = 0, telemetry_at = 0;
+	int64_t disposal_at = 0, policy_at = 0, telemetry_at = 0, watch_at = 0;
 	while (!stop_sleep(&worker->stop, STOP_DRAIN, job_random(TICK_MS / 2, TICK_MS))) {
 		chore(&upkeep, dispose_objects, &disposal_at, TICK_MS);
 		chore(&upkeep, sweep_rows, &upkeep.sweep_at, SWEEP_MS);
 		chore(&upkeep, keep_telemetry, &telemetry_at, SWEEP_MS);
+		chore(&upkeep, watch_accounts, &watch_at, WATCH_MS);
 		chore(&upkeep, sweep_objects, &upkeep.objects_at, OBJECTS_MS);
 		chore(&upkeep, record_policy, &policy_at, POLICY_MS);
 	}

@@ -4,6 +4,7 @@
 
 #include "base/arena.h"
 #include "base/log.h"
+#include "feature/abuse.h"
 #include "feature/refusal.h"
 #include "feature/secret.h"
 
@@ -13,7 +14,7 @@ static const struct db_statement statements[] = {
     [STATE] = {"select * from shotai.service_state()", true},
     [GET] = {"select * from shotai.get_account($1, $2)", true},
     [UPDATE] = {"select * from shotai.update_account($1, $2, $3, $4, $5)", true},
-    [CONFIRM_AGE] = {"select * from shotai.confirm_age($1, $2, $3, $4, $5, $6)", false},
+    [CONFIRM_AGE] = {"select * from shotai.confirm_age($1, $2, $3, $4, $5, $6, $7, $8)", false},
     [ACKNOWLEDGE] = {"select * from shotai.acknowledge_policy($1, $2, $3)", true},
 };
 
@@ -77,11 +78,10 @@ account_fold_email(struct arena *arena, const char *email)
 	return arena_printf(arena, "%s@%s", folded, provider->same_as != NULL ? provider->same_as : provider->domain);
 }
 
-/* The hashes of the caller's folded address under the current and the previous secret; NULL where there is none. */
+/* The hashes of a folded address under the current and the previous secret; NULL where there is none. */
 static void
-hash_email(struct call *call, const char *ret_hashes[static SECRET_KEYS])
+hash_email(struct call *call, const char *folded, const char *ret_hashes[static SECRET_KEYS])
 {
-	const char *folded = account_fold_email(call->arena, call->user->email);
 	AUTO_SECRET_KEYS keys;
 	secret_derive(call->arena, call->secrets, purpose, &keys);
 	for (size_t i = 0; i < SECRET_KEYS; i++) {
@@ -131,9 +131,27 @@ write_subscription(struct text *json, const struct db_result *rows)
 	text_json_close(json, '}');
 }
 
+/* Why the account is kept from something, and whom to ask. */
 static void
-write_account(struct text *json, const struct db_result *rows)
+write_restriction(struct call *call, const struct db_result *rows)
 {
+	struct text *json = call->json;
+	if (db_text(rows, 0, "restriction_action") == NULL) {
+		text_json_raw(json, "restriction", NULL);
+		return;
+	}
+	text_json_open(json, "restriction", '{');
+	text_json_string(json, "action", db_text(rows, 0, "restriction_action"));
+	text_json_string(json, "reason", db_text(rows, 0, "restriction_reason"));
+	text_json_string(json, "since", db_text(rows, 0, "restriction_since"));
+	text_json_string(json, "contact", config_text(call->config, CONFIG_SUPPORT_EMAIL));
+	text_json_close(json, '}');
+}
+
+static void
+write_account(struct call *call, const struct db_result *rows)
+{
+	struct text *json = call->json;
 	text_json_open(json, NULL, '{');
 	text_json_string(json, "user_id", db_text(rows, 0, "user_id"));
 	text_json_string(json, "email", db_text(rows, 0, "email"));
@@ -153,6 +171,8 @@ write_account(struct text *json, const struct db_result *rows)
 	text_json_close(json, '}');
 	text_json_raw(json, "limits", db_text(rows, 0, "limits"));
 	text_json_string(json, "status", db_text(rows, 0, "status"));
+	write_restriction(call, rows);
+	text_json_string(json, "welcome_refused", db_text(rows, 0, "welcome_refused"));
 	text_json_close(json, '}');
 }
 
@@ -191,7 +211,7 @@ account_get(struct call *call)
 	AUTO_DB_RESULT rows = NULL;
 	enum problem problem = call_account(call, &statements[GET], parameters, 2, &rows);
 	if (problem == PROBLEM_NONE)
-		write_account(call->json, rows);
+		write_account(call, rows);
 	return problem;
 }
 
@@ -203,7 +223,7 @@ account_update(struct call *call, const struct account_change *change)
 	AUTO_DB_RESULT rows = NULL;
 	enum problem problem = call_account(call, &statements[UPDATE], parameters, 5, &rows);
 	if (problem == PROBLEM_NONE)
-		write_account(call->json, rows);
+		write_account(call, rows);
 	return problem;
 }
 
@@ -214,7 +234,7 @@ account_acknowledge(struct call *call, const char *version)
 	AUTO_DB_RESULT rows = NULL;
 	enum problem problem = call_account(call, &statements[ACKNOWLEDGE], parameters, 3, &rows);
 	if (problem == PROBLEM_NONE)
-		write_account(call->json, rows);
+		write_account(call, rows);
 	return problem;
 }
 
@@ -222,15 +242,16 @@ enum problem
 account_confirm_age(struct call *call, bool at_least_13, const char **ret_erasure_id)
 {
 	const char *hashes[SECRET_KEYS];
-	hash_email(call, hashes);
+	const char *folded = account_fold_email(call->arena, call->user->email);
+	hash_email(call, folded, hashes);
 	const char *const parameters[] = {call->user->user_id, call->user->session_id, at_least_13 ? "true" : "false",
-	    call->user->email, hashes[0], hashes[1]};
+	    call->user->email, hashes[0], hashes[1], abuse_stem_mark(call, folded), abuse_domain_mark(call, folded)};
 	AUTO_DB_RESULT rows = NULL;
-	enum problem problem = call_account(call, &statements[CONFIRM_AGE], parameters, 6, &rows);
+	enum problem problem = call_account(call, &statements[CONFIRM_AGE], parameters, 8, &rows);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	*ret_erasure_id = arena_strdup(call->arena, db_text(rows, 0, "erasure_id"));
 	if (*ret_erasure_id == NULL)
-		write_account(call->json, rows);
+		write_account(call, rows);
 	return PROBLEM_NONE;
 }

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "feature/abuse.h"
 #include "feature/picture.h"
 #include "feature/refusal.h"
 
@@ -11,7 +12,7 @@ enum { MODELS, ADMIT, GET, CANCEL, LIST, FAVOURITE, DELETE };
 
 static const struct db_statement statements[] = {
     [MODELS] = {"select * from shotai.list_models()", true},
-    [ADMIT] = {"select * from shotai.admit_generation($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", false},
+    [ADMIT] = {"select * from shotai.admit_generation($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)", false},
     [GET] = {"select * from shotai.get_generation($1, $2)", true},
     [CANCEL] = {"select * from shotai.cancel_generation($1, $2, $3)", false},
     [LIST] = {"select * from shotai.list_generations($1, $2, $3, $4, $5, $6, $7)", true},
@@ -197,6 +198,7 @@ generation_admit(struct call *call, const struct generation_order *order, struct
 	    db_array(arena, order->upload_ids.items, order->upload_ids.count),
 	    order->idempotency_key,
 	    order->request_hash,
+	    abuse_prompt_mark(call, order->prompt),
 	};
 	AUTO_DB_RESULT rows = NULL;
 	enum problem problem =

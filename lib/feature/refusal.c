@@ -54,12 +54,29 @@ translate_errors(struct arena *arena, const struct body_value *errors)
 	return text.data;
 }
 
+/* Why, as far as the database says, and whom to ask. */
+static const char *
+suspension(struct call *call, const char *extras)
+{
+	AUTO_BODY_TREE tree = extras != NULL ? body_tree_parse(extras, strlen(extras)) : NULL;
+	const struct body_value *reason = tree != NULL ? body_member(body_root(tree), "reason") : NULL;
+	struct text text;
+	text_init(&text, call->arena, EXTRAS_MAX);
+	text_json_open(&text, NULL, '{');
+	text_json_string(&text, "reason", reason != NULL ? body_string(reason) : NULL);
+	text_json_string(&text, "contact", config_text(call->config, CONFIG_SUPPORT_EMAIL));
+	text_json_close(&text, '}');
+	return text.data;
+}
+
 enum problem
 refusal_call(struct call *call, const struct db_statement *statement, const char *const *parameters, size_t count,
     struct db_result **ret_rows)
 {
 	enum problem problem = db_call(call->db, call->arena, statement, parameters, count, ret_rows, call->refusal);
 	const char *extras = call->refusal->extras;
+	if (problem == PROBLEM_ACCOUNT_SUSPENDED)
+		call->refusal->extras = suspension(call, extras);
 	if (problem != PROBLEM_INVALID_REQUEST || call->language != LANGUAGE_NL || extras == NULL)
 		return problem;
 	AUTO_BODY_TREE tree = body_tree_parse(extras, strlen(extras));

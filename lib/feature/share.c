@@ -113,14 +113,13 @@ share_delete(struct call *call, const char *slug)
 }
 
 enum problem
-share_open(struct call *call, const char *slug, bool count, struct share_view *ret_view)
+share_open(struct call *call, const char *slug, const char *look, struct share_view *ret_view)
 {
 	AUTO_DB_RESULT rows = NULL;
 
 	if (!share_is_slug(slug))
 		return PROBLEM_NOT_FOUND;
-	enum problem problem =
-	    refusal_call(call, &statements[OPEN], (const char *const[]){slug, count ? "true" : "false"}, 2, &rows);
+	enum problem problem = refusal_call(call, &statements[OPEN], (const char *const[]){slug, look}, 2, &rows);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	if (db_rows(rows) == 0)

@@ -43,8 +43,10 @@ const char *share_slug(struct arena *arena);
 /* Revokes; PROBLEM_NOT_FOUND also for somebody else's. */
 [[nodiscard]] enum problem share_delete(struct call *call, const char *slug);
 
-/* What may be seen now, counted as a view if so wished. PROBLEM_NOT_FOUND: nothing, or no longer. */
-[[nodiscard]] enum problem share_open(struct call *call, const char *slug, bool count, struct share_view *ret_view);
+/* What may be seen now. look: "page", "image", or NULL for one that does not count. PROBLEM_NOT_FOUND: nothing, or no
+ * longer. */
+[[nodiscard]] enum problem share_open(
+    struct call *call, const char *slug, const char *look, struct share_view *ret_view);
 /* Queues a report (1 to SHARE_REASON_MAX code points) about what may be seen now. */
 [[nodiscard]] enum problem share_report(struct call *call, const char *slug, const char *reason);
 

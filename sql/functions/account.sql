@@ -19,11 +19,12 @@ begin
 		(select s.policy_version from service_state() s), a.policy_acknowledged,
 		policy_notice(a.policy_acknowledged, a.created_at),
 		(jsonb_build_object('unfinished_max', p.unfinished_max, 'uploads_max', p.uploads_max) || v_limits)::text, a.status,
-		l.source, l.remaining, rfc3339(l.expires_at), s.*
+		l.source, l.remaining, rfc3339(l.expires_at), s.*, r.action, r.reason, r.since, a.welcome_refused
 	from account a
 	join plan p on p.id = a.plan
 	left join credit_lot l on l.account = a.id and l.open
 	left join shown_subscription(a.id) s on true
+	left join restriction_of(a.id) r on true
 	where a.id = p_account
 	order by l.expires_at nulls last, l.id;
 end
@@ -134,15 +135,22 @@ end
 $$;
 grant execute on function shotai.acknowledge_policy(uuid, uuid, text) to shotai_web;
 
--- Credits for a new person: once per folded address, once per account.
-create or replace function shotai.grant_welcome(p_account bigint, p_email_hash bytea) returns void
+-- Credits for a new person: once per folded address, once per account, and not
+-- for an address that is made to be thrown away.
+create or replace function shotai.grant_welcome(p_account bigint, p_email_hash bytea, p_email text) returns void
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 declare
 	v_credits integer;
+	v_refused text := case when mail_domain_kind(p_email) = 'disposable' then 'disposable_address' end;
 begin
 	select p.welcome_credits from account a join plan p on p.id = a.plan where a.id = p_account into v_credits;
 	if v_credits = 0 or exists (select from credit_entry e where e.cause = 'welcome:' || p_account) then
+		return;
+	end if;
+	update account a set welcome_refused = v_refused, change_no = a.change_no + 1
+	where a.id = p_account and a.welcome_refused is distinct from v_refused;
+	if v_refused is not null then
 		return;
 	end if;
 	insert into welcome_grant (email_hash, account) values (p_email_hash, p_account) on conflict do nothing;
@@ -153,7 +161,7 @@ end
 $$;
 
 create or replace function shotai.confirm_age(p_user_id uuid, p_session_id uuid, p_at_least_13 boolean, p_email text,
-	p_email_hash text, p_previous_hash text default null)
+	p_email_hash text, p_previous_hash text default null, p_stem_mark text default null, p_domain_mark text default null)
 returns setof shotai.account_row
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
@@ -196,24 +204,38 @@ begin
 		select from age_block b
 		where b.email_hash = v_hash and b.blocked_until > clock_timestamp()
 	) then
+		perform raise_finding(v_account.id, 'age', 1, 1, '{}', clock_timestamp());
+		update finding f set expires_at = b.blocked_until from age_block b
+		where f.account = v_account.id and f.signal = 'age' and f.state = 'open' and b.email_hash = v_hash;
+		perform apply_findings(v_account.id);
 		v_row.problem := 'account_suspended';
+		v_row.extras := suspension_extras(v_account.id);
 		return next v_row;
 		return;
 	end if;
 
+	update finding f set state = 'expired', closed_at = clock_timestamp()
+	where f.account = v_account.id and f.signal = 'age' and f.state = 'open';
+	if found then
+		perform apply_findings(v_account.id);
+	end if;
 	update account a
-	set age_confirmed_at = clock_timestamp(), change_no = a.change_no + 1
-	where a.id = v_account.id and a.age_confirmed_at is null;
+	set age_confirmed_at = coalesce(a.age_confirmed_at, clock_timestamp()),
+		change_no = a.change_no + (a.age_confirmed_at is null)::integer
+	where a.id = v_account.id
+	returning a.* into v_account;
 	-- The hash is of the token's address: it counts only while that is the user's, and confirmed.
 	if v_hash is not null and v_account.status = 'active'
 		and v_in.email_confirmed and not v_in.anonymous and lower(v_in.email) = lower(p_email) then
-		perform grant_welcome(v_account.id, v_hash);
+		perform grant_welcome(v_account.id, v_hash, p_email);
+		perform mark_account(v_account.id, 'stem', p_stem_mark);
+		perform mark_account(v_account.id, 'domain', case when mail_domain_kind(p_email) is null then p_domain_mark end);
 	end if;
 	perform expire_lots(v_account.id);
 	return query select * from account_answer(v_account.id, v_in.email);
 end
 $$;
-grant execute on function shotai.confirm_age(uuid, uuid, boolean, text, text, text) to shotai_web;
+grant execute on function shotai.confirm_age(uuid, uuid, boolean, text, text, text, text, text) to shotai_web;
 
 create or replace function shotai.list_credit_entries(p_user_id uuid, p_lim integer, p_cursor text)
 returns table (problem text, retry_after integer, extras text, cursor text, more boolean,

@@ -129,6 +129,10 @@ begin
 	if p_action is not null and v_account.status <> 'closed' then
 		select l.spends, l.burst, l.per_minute from plan_limit l where l.plan = v_account.plan and l.action = p_action
 		into strict v_spends, v_burst, v_per_minute;
+		if v_account.throttled_until > clock_timestamp() then
+			v_burst := greatest(1, v_burst / v_account.throttle);
+			v_per_minute := greatest(1, v_per_minute / v_account.throttle);
+		end if;
 		select t.wait, t.rate from take_token(v_account.id, p_action, v_burst, v_per_minute) t into v_in.wait, v_in.rate;
 	end if;
 	v_in.problem := case
@@ -137,6 +141,9 @@ begin
 		when v_account.id is null or v_account.status = 'closed' then 'account_suspended'
 		when v_spends and v_account.status <> 'active' then 'account_suspended'
 		when v_spends and v_account.age_confirmed_at is null then 'age_confirmation_required' end;
+	if v_in.problem = 'account_suspended' then
+		v_in.extras := suspension_extras(v_account.id);
+	end if;
 	if v_in.problem is null and p_key is not null then
 		select k.created, k.request_hash <> decode(p_request_hash, 'hex') from idempotency k
 		where k.account = v_account.id and k.route = p_action and k.key = p_key

@@ -285,10 +285,21 @@ begin
 	return query
 	select 'disputed_account_is_suspended', format('account %s (%s)', a.id, a.status)
 	from account a
-	where a.disputed <> exists (
-			select from dispute d join payment p on p.id = d.payment where p.account = a.id and d.state = 'open')
-		and a.status <> 'closed' and (a.disputed or a.status = 'active')
-		or a.disputed and a.status = 'active';
+	where a.status <> 'closed'
+		and exists (select from dispute d join payment p on p.id = d.payment where p.account = a.id and d.state = 'open')
+			<> exists (select from finding f where f.account = a.id and f.state = 'open' and f.signal = 'dispute');
+
+	return query
+	select 'restriction_is_strongest_finding', format('account %s (%s, throttle %s): %s', a.id, a.status, a.throttle, coalesce(f.action::text, 'none'))
+	from account a
+	left join (
+		select f.account, max(f.action) as action from finding f where f.state = 'open' group by f.account
+	) f on f.account = a.id
+	where a.status <> 'closed'
+		and (a.status, a.throttle > 1) is distinct from (
+			case f.action when 'suspend' then 'suspended' when 'hold' then 'held' else 'active' end,
+			coalesce(f.action = 'throttle', false))
+		and not exists (select from finding o where o.account = a.id and not o.applied);
 
 	return query
 	select 'mail_in_account_of_payment', format('mail %s', m.id)

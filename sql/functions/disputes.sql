@@ -38,8 +38,8 @@ begin
 	insert into dispute (id, payment, amount_cents, opened_at) values (p_id, p_payment, p_amount_cents, p_opened_at)
 	on conflict (id) do nothing;
 	if found then
-		update account a set status = 'suspended', disputed = true, change_no = a.change_no + 1
-		where a.id = p_account and a.status = 'active';
+		perform raise_finding(p_account, 'dispute', 1, 1, jsonb_build_object('payment', p_payment), clock_timestamp());
+		perform apply_findings(p_account);
 		perform cancel_queued(p_account);
 	end if;
 end
@@ -93,9 +93,10 @@ begin
 	perform expire_lots(v_account);
 	update dispute d set state = case when p_won then 'won' else 'lost' end, closed_at = clock_timestamp() where d.id = dispute_id;
 	perform settle_payment(v_payment);
-	update account a set status = 'active', disputed = false, change_no = a.change_no + 1
-	where a.id = v_account and a.disputed and a.status = 'suspended' and not exists (
-		select from dispute d join payment p on p.id = d.payment where p.account = a.id and d.state = 'open');
+	update finding f set state = 'resolved', closed_at = clock_timestamp(), mistaken = p_won, reason = p_reason
+	where f.account = v_account and f.signal = 'dispute' and f.state = 'open' and not exists (
+		select from dispute d join payment p on p.id = d.payment where p.account = v_account and d.state = 'open');
+	perform apply_findings(v_account, p_operator, p_reason);
 	insert into operator_log (operator, action, account, reason, detail)
 	values (p_operator, 'close_dispute', v_account, p_reason, jsonb_build_object('dispute', dispute_id, 'won', p_won));
 	select a.balance from account a where a.id = v_account into balance;

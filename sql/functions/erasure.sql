@@ -311,6 +311,8 @@ end
 $$;
 
 -- Mails and what bounced, keys of repeated requests, the state of limits, settings. Who was welcomed is remembered for a while.
+-- Mails, keys of repeated requests, the state of limits, what the watch knows, settings. Who was welcomed is remembered
+-- for a while.
 create or replace function shotai.erase_records(p_account bigint) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
@@ -331,10 +333,20 @@ begin
 	get diagnostics v_some = row_count;
 	v_count := v_count + v_some;
 	v_count := v_count + forget_requests(p_account);
+	delete from finding f where f.account = p_account;
+	get diagnostics v_some = row_count;
+	v_count := v_count + v_some;
+	delete from baseline b where b.account = p_account;
+	get diagnostics v_some = row_count;
+	v_count := v_count + v_some;
+	delete from account_mark m where m.account = p_account;
+	get diagnostics v_some = row_count;
+	v_count := v_count + v_some;
 	update welcome_grant w set delete_after = clock_timestamp() + retention('welcome')
 	where w.account = p_account and w.delete_after is null;
 	update account a
-	set locale = default, receipts = false, announcements = false, age_confirmed_at = null, policy_acknowledged = null
+	set locale = default, receipts = false, announcements = false, age_confirmed_at = null, policy_acknowledged = null,
+		welcome_refused = null, throttle = 1, throttled_until = null
 	where a.id = p_account;
 	return v_count;
 end

@@ -69,7 +69,8 @@ grant execute on function shotai.list_models() to shotai_web;
 -- model_unknown, model_unavailable, invalid_request, upload_unknown,
 -- upload_expired, rate_limited, too_many_in_flight, insufficient_credits.
 create or replace function shotai.admit_generation(p_user_id uuid, p_session_id uuid, p_model text, p_prompt text,
-	p_aspect_ratio text, p_count integer, p_seed bigint, p_upload_ids uuid[], p_idempotency_key text, p_request_hash text)
+	p_aspect_ratio text, p_count integer, p_seed bigint, p_upload_ids uuid[], p_idempotency_key text, p_request_hash text,
+	p_prompt_mark text default null)
 returns table (problem text, retry_after integer, extras text, rate text, replayed boolean, balance bigint,
 	id uuid, status text, model text, prompt text, aspect_ratio text, count integer, seed bigint,
 	credits_charged bigint, credits_refunded bigint, error_code text, favourite boolean, queue_position integer,
@@ -91,6 +92,7 @@ declare
 begin
 	problem := v_in.problem;
 	retry_after := v_in.retry_after;
+	extras := v_in.extras;
 	rate := v_in.rate;
 	if problem is not null then
 		return next;
@@ -143,6 +145,7 @@ begin
 
 	v_generation := queue_generation(v_account, v_plan.weight, v_offer, p_prompt, p_aspect_ratio, p_count, p_seed,
 		p_upload_ids);
+	perform mark_account(v_account.id, 'prompt', p_prompt_mark);
 	perform keep_key(v_account.id, 'generate', p_idempotency_key, p_request_hash, v_generation);
 	return query
 	select null::text, null::integer, null::text, v_in.rate, false, v_account.balance - v_price, r.*
@@ -150,7 +153,7 @@ begin
 	where r.id = v_generation;
 end
 $$;
-grant execute on function shotai.admit_generation(uuid, uuid, text, text, text, integer, bigint, uuid[], text, text)
+grant execute on function shotai.admit_generation(uuid, uuid, text, text, text, integer, bigint, uuid[], text, text, text)
 	to shotai_web;
 
 -- The seconds until prompts are taken again from who had too many refused within an hour; 0: they are.

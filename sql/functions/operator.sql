@@ -76,6 +76,27 @@ end
 $$;
 grant execute on function shotai.find_account(text) to shotai_operator;
 
+-- What unspent credits are worth: those that were bought, what was paid for
+-- them; the others, what the cheapest offer asks for as many.
+create or replace function shotai.liability() returns table (source text, credits bigint, worth numeric, currency text)
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+#variable_conflict use_column
+begin
+	return query
+	select l.source, sum(l.remaining)::bigint,
+		round(sum(l.remaining * coalesce(p.amount_cents::numeric / nullif(l.granted, 0), d.cents, 0)) / 100, 2),
+		coalesce(p.currency, d.currency)
+	from credit_lot l
+	left join payment p on p.id = l.payment
+	left join (
+		select s.price_cents::numeric / s.credits as cents, s.currency from sale s where s.available order by 1 limit 1
+	) d on true
+	where l.open
+	group by l.source, coalesce(p.currency, d.currency);
+end
+$$;
+
 create or replace function shotai.operator_status() returns table (name text, value text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
@@ -125,10 +146,22 @@ begin
 		(24, 'share_reports_open', (select count(*)::text from share_report r where r.state = 'open')),
 		(25, 'picture_deletions_pending', (select count(*)::text from object_deletion d)),
 		(26, 'legal_holds', (select count(*)::text from legal_hold h)),
-		(27, 'disclosures', (select count(*)::text from operator_log o where o.action = 'disclose'))
+		(27, 'disclosures', (select count(*)::text from operator_log o where o.action = 'disclose')),
+		(28, 'held', (select count(*)::text from account a where a.status = 'held')),
+		(29, 'throttled', (select count(*)::text from account a where a.throttled_until > clock_timestamp())),
+		(30, 'findings_open', (select count(*)::text from finding f where f.state = 'open')),
+		(31, 'watch_behind_seconds', (select coalesce(ceil(extract(epoch from clock_timestamp() - min(p.seen_until))), 0)::text
+			from signal_progress p join signal s on s.id = p.signal where s.enabled)),
+		(32, 'watch_failing', (select coalesce(string_agg(p.signal || ' ' || p.failure, ', ' order by p.signal), 'nothing')
+			from signal_progress p where p.failure is not null))
 	) s (place, name, value)
 	order by s.place;
 	return query select b.name, b.value from billing_status() b;
+	return query
+	select 'worth_' || coalesce(l.source, 'total'), sum(l.worth) || coalesce(' ' || l.currency, '')
+	from liability() l
+	group by grouping sets ((l.source, l.currency), (l.currency))
+	order by l.currency, l.source nulls last;
 end
 $$;
 grant execute on function shotai.operator_status() to shotai_operator;

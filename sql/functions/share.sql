@@ -27,6 +27,7 @@ declare
 begin
 	problem := v_in.problem;
 	retry_after := v_in.retry_after;
+	extras := v_in.extras;
 	rate := v_in.rate;
 	if problem is not null then
 		return next;
@@ -174,8 +175,9 @@ end
 $$;
 grant execute on function shotai.delete_share(uuid, uuid, text) to shotai_web;
 
--- What whoever has the link may see now; counting a view must not make anybody wait for the disk.
-create or replace function shotai.open_share(p_slug text, p_count boolean)
+-- What whoever has the link may see now. p_look: 'page', which is a view, or 'image', or null, which does not count;
+-- counting must not make anybody wait for the disk.
+create or replace function shotai.open_share(p_slug text, p_look text)
 returns table (problem text, retry_after integer, extras text, image_key text, content_type text, width integer,
 	height integer, image_index integer, model_name text, prompt text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
@@ -194,23 +196,27 @@ begin
 	if not found then
 		problem := 'not_found';
 		return next;
-	elsif p_count then
+	elsif p_look is not null then
 		perform set_config('synchronous_commit', 'off', true);
-		update share s set views = s.views + 1 where s.slug = p_slug;
+		update share s set views = s.views + 1 where s.slug = p_slug and p_look = 'page';
+		insert into share_traffic as t (share, pages, images)
+		select s.id, (p_look = 'page')::integer, (p_look = 'image')::integer from share s where s.slug = p_slug
+		on conflict (share) do update set pages = t.pages + excluded.pages, images = t.images + excluded.images;
 	end if;
 end
 $$;
-grant execute on function shotai.open_share(text, boolean) to shotai_web;
+grant execute on function shotai.open_share(text, text) to shotai_web;
 
--- Queues a report. Of one share so many wait at most; the others are counted.
+-- Queues a report. Of one share so many wait at most, and only one when an
+-- operator has just seen nothing wrong with it; the others are counted.
 create or replace function shotai.report_share(p_slug text, p_reason text)
 returns table (problem text, retry_after integer, extras text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 declare
-	v_most constant integer := 20;
+	v_most integer := 20;
 begin
-	perform from open_share(p_slug, false) o where o.problem is null;
+	perform from open_share(p_slug, null) o where o.problem is null;
 	if found then
 		update share s set reports = s.reports + 1 where s.slug = p_slug;
 	end if;
@@ -218,6 +224,12 @@ begin
 		problem := 'not_found';
 		return next;
 		return;
+	end if;
+	if exists (
+		select from share_report r
+		where r.slug = p_slug and r.state = 'dismissed' and r.decided_at > clock_timestamp() - interval '30 days'
+	) then
+		v_most := 1;
 	end if;
 	insert into share_report (slug, account, generation, index, reason)
 	select s.slug, s.account, s.generation, s.index, p_reason
@@ -229,18 +241,35 @@ end
 $$;
 grant execute on function shotai.report_share(text, text) to shotai_web;
 
--- For shotaictl: what is reported, the oldest open report first; or every live share, newest first.
+-- How many of an account's shares operators took down within 90 days, also those that are gone since.
+create or replace function shotai.upheld_shares(p_account bigint) returns bigint
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_since timestamptz := clock_timestamp() - interval '90 days';
+begin
+	return (
+		select count(*) from (
+			select s.slug from share s where s.account = p_account and s.taken_down_at > v_since
+			union
+			select r.slug from share_report r where r.account = p_account and r.state = 'upheld' and r.decided_at > v_since
+		) u);
+end
+$$;
+
+-- For shotaictl: the queue of reports; or every live share, newest first.
+-- Whose pictures were taken down before comes first, then what waits longest.
 create or replace function shotai.operator_shares(p_all boolean, p_lim integer)
 returns table (slug text, state text, user_id uuid, generation_id uuid, image_index integer, views bigint,
-	reports bigint, created_at text, reported_at text, reason text)
+	reports bigint, upheld bigint, created_at text, reported_at text, waits text, reason text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
 begin
 	if p_all then
 		return query
-		select s.slug, 'live'::text, a.user_id, s.generation, s.index::integer, s.views, s.reports,
-			rfc3339(s.created_at), null::text, null::text
+		select s.slug, 'live'::text, a.user_id, s.generation, s.index::integer, s.views, s.reports, upheld_shares(a.id),
+			rfc3339(s.created_at), null::text, null::text, null::text
 		from live_share s
 		join account a on a.id = s.account
 		order by s.created_at desc
@@ -250,8 +279,8 @@ begin
 	return query
 	select r.slug,
 		case when l.slug is not null then 'live' when s.taken_down_at is not null then 'taken down' else 'gone' end,
-		a.user_id, r.generation, r.index::integer, s.views, coalesce(s.reports, r.open), rfc3339(s.created_at),
-		rfc3339(r.reported_at), r.reasons
+		a.user_id, r.generation, r.index::integer, s.views, coalesce(s.reports, r.open), u.upheld, rfc3339(s.created_at),
+		rfc3339(r.reported_at), waited(r.reported_at), r.reasons
 	from (
 		select r.slug, r.account, r.generation, r.index, count(*) as open, min(r.created_at) as reported_at,
 			string_agg(r.reason, ' | ' order by r.id) as reasons
@@ -260,13 +289,28 @@ begin
 		group by r.slug, r.account, r.generation, r.index
 	) r
 	join account a on a.id = r.account
+	cross join upheld_shares(r.account) u (upheld)
 	left join share s on s.slug = r.slug
 	left join live_share l on l.slug = r.slug
-	order by r.reported_at
+	order by u.upheld desc, r.reported_at
 	limit p_lim;
 end
 $$;
 grant execute on function shotai.operator_shares(boolean, integer) to shotai_operator;
+
+-- How long ago, in the largest unit of which there is one.
+create or replace function shotai.waited(p_since timestamptz) returns text
+language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
+as $$
+declare
+	v_minutes integer := extract(epoch from clock_timestamp() - p_since) / 60;
+begin
+	return case
+		when v_minutes >= 2880 then v_minutes / 1440 || ' days'
+		when v_minutes >= 120 then v_minutes / 60 || ' hours'
+		else v_minutes || ' minutes' end;
+end
+$$;
 
 -- Decides the open reports of a share: upheld, it goes off the air and its picture is not shared again.
 create or replace function shotai.decide_share(p_slug text, p_upheld boolean, p_reason text, p_operator text)
@@ -300,6 +344,10 @@ begin
 	insert into operator_log (operator, action, account, reason, detail)
 	values (p_operator, case when p_upheld then 'take_down_share' else 'dismiss_reports' end, v_account, p_reason,
 		jsonb_build_object('slug', p_slug, 'generation', v_share.generation, 'index', v_share.index, 'reports', reports));
+	if p_upheld then
+		perform raise_finding(v_account, 'upheld', upheld_shares(v_account), 1, '{}', clock_timestamp());
+		perform apply_findings(v_account);
+	end if;
 	return next;
 end
 $$;

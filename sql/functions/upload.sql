@@ -52,6 +52,7 @@ declare
 begin
 	problem := v_in.problem;
 	retry_after := v_in.retry_after;
+	extras := v_in.extras;
 	rate := v_in.rate;
 	if problem is not null then
 		return next;

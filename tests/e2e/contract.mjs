@@ -162,8 +162,11 @@ export async function setLimits(user, limits) {
     update shotai.account set plan = ${quoted(user.id)} where user_id = ${quoted(user.id)};`);
 }
 
-export const suspend = (user, status = "suspended") =>
-  psql(`update shotai.account set status = ${quoted(status)} where user_id = ${quoted(user.id)}`);
+// Suspends as an operator does; "active" lifts that, "closed" is what an erasure that is under way leaves.
+export const suspend = (user, status = "suspended") => psql(`
+    update shotai.account set status = 'active' where user_id = ${quoted(user.id)};
+    select * from shotai.restrict_account(${quoted(user.id)}, ${status === "suspended"}, 'test', 'test');
+    update shotai.account set status = ${quoted(status)} where user_id = ${quoted(user.id)};`);
 
 // The signature of a link under a secret of ours.
 export function signLink(key, expires, secret = env.SECRET_KEY.split(",")[0]) {

@@ -118,7 +118,7 @@ $$;
 create function property.state(p_account bigint, p_side text, p_wild boolean) returns text language plpgsql as $$
 begin
 	return replace(jsonb_pretty(jsonb_build_object(
-		'account', (select jsonb_build_array(status, disputed) from shotai.account where id = p_account),
+		'account', (select jsonb_build_array(status) from shotai.account where id = p_account),
 		'payments', (select jsonb_agg(jsonb_build_array(p.kind, case p.kind when 'subscription' then p.transaction end, p.creem_order, p.product, p.units, p.credits, p.period_start, p.period_end,
 				p.paid_cents, p.refunded_cents, p.entitlement, p.revoked, coalesce(l.granted - l.revoke_target, 0),
 				case when not p_wild then coalesce(l.remaining, 0) end,

@@ -125,9 +125,11 @@ insert into fixture.damage values
 	('parked_event_waits', format('insert into shotai.creem_link (kind, id, account) values (''subscription'', ''sub_x'', %s)', account('dora'))),
 	('applied_event_forgot_person', 'update shotai.creem_event set raw = ''{"object":{"order":{"metadata":{}}}}'' where id = ''e1'''),
 	('applied_event_forgot_person', 'update shotai.creem_event set raw = ''{"object":{"items":[{"customer":"a"}]}}'' where id = ''e1'''),
-	('disputed_account_is_suspended', format('update shotai.account set status = ''active'' where id = %s', account('carl'))),
-	('disputed_account_is_suspended', format('update shotai.account set disputed = false, status = ''active'' where id = %s', account('carl'))),
-	('disputed_account_is_suspended', format('update shotai.account set disputed = true, status = ''suspended'' where id = %s', account('dora'))),
+	('disputed_account_is_suspended', format('delete from shotai.finding where account = %s', account('carl'))),
+	('disputed_account_is_suspended', format('update shotai.finding set account = %s', account('dora'))),
+	('restriction_is_strongest_finding', format('update shotai.account set status = ''active'' where id = %s', account('carl'))),
+	('restriction_is_strongest_finding', format('update shotai.account set status = ''held'' where id = %s', account('dora'))),
+	('restriction_is_strongest_finding', format('update shotai.account set throttle = 4 where id = %s', account('dora'))),
 	('mail_in_account_of_payment', format('update shotai.mail_outbox set account = %s', account('dora'))),
 	('refused_prompt_reached_nobody', format('update shotai.generation set moderation = ''deny'' where id = %L', :'done'));
 select ok(check_name = any (found(statement)), check_name || ': ' || statement) from fixture.damage;

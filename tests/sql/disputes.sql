@@ -63,7 +63,7 @@ select send(subscribed('c2', :'c', 'sub_c'));
 select is((select status from shotai.account where id = account('carl')), 'suspended', 'until he is known');
 select is(send(told('c3', 'subscription.paid', 'sub_c', 'tran_c')), 'applied', 'what is granted then');
 select is(balance('carl') || ' ' || entitled('carl'), '0 1000-1000', 'is taken at once');
-update shotai.account set status = 'suspended', disputed = false where id = account('bert');
+select shotai.restrict_account(md5('bert')::uuid, true, 'another cause', 'op');
 select send(disputed('b4', 'disp_b2', 'tran_b', 1452));
 select is(problem, null, 'a suspension of another cause') from shotai.close_dispute('disp_b2', true, 'op', 'won');
 select is((select status from shotai.account where id = account('bert')), 'suspended', 'outlives the dispute');

@@ -102,7 +102,7 @@ select is((select problem from shotai.get_generation(md5('anna')::uuid, :'one'))
 select is(found(null), 'thr,two', 'nor in the list');
 select is(found('quay'), null, 'nor found by its words');
 select is((select array_agg(problem) from unnest(array[:'key', :'thumbnail']) k, shotai.authorize_file(k)), '{not_found,not_found}', 'no picture is served');
-select is((select problem from shotai.open_share(repeat('s', 21) || 'A', false)), 'not_found', 'nor shared');
+select is((select problem from shotai.open_share(repeat('s', 21) || 'A', null)), 'not_found', 'nor shared');
 select results_eq(format($$ select prompt, seed, upload_ids::text, favourite, status, delivered::integer, deleted_at is not null from shotai.generation where id = %L $$, :'one'),
 	$$ values ('', null::bigint, '{}', false, 'succeeded', 1, true) $$, 'the row keeps what the ledger needs');
 select is(balance('anna'), :'before'::bigint, 'no credit moves');

@@ -22,7 +22,7 @@ returns text language sql as $$
 		p_index, p_prompt, p_expires_in, p_key, fixture.hash(p_body))
 $$;
 create function fixture.seen(p_n integer) returns text language sql as $$
-	select coalesce(problem, 'seen') from shotai.open_share(fixture.slug(p_n), false)
+	select coalesce(problem, 'seen') from shotai.open_share(fixture.slug(p_n), null)
 $$;
 
 select person('anna', 100), person('ben', 100);
@@ -74,11 +74,11 @@ select is((select count(*) from shotai.share where slug = slug(11)), 0::bigint, 
 select is(admit('anna', 1, 'gpt-image-1-mini', 'k1') ~ '^[0-9a-f-]{36}$', true, 'a key belongs to a route');
 
 -- Seen by whoever has the link
-select results_eq($$ select problem, image_key is not null, content_type, width, height, image_index, model_name, prompt from shotai.open_share(slug(1), true) $$,
+select results_eq($$ select problem, image_key is not null, content_type, width, height, image_index, model_name, prompt from shotai.open_share(slug(1), 'page') $$,
 	$$ values (null::text, true, 'image/png', 1024, 1024, 1, 'GPT Image Mini', 'a red fox') $$, 'with its prompt');
-select is((select prompt from shotai.open_share(slug(2), true)), null, 'without, when it is not allowed');
-select count(*) from shotai.open_share(slug(1), true);
-select count(*) from shotai.open_share(slug(1), false);
+select is((select prompt from shotai.open_share(slug(2), 'page')), null, 'without, when it is not allowed');
+select count(*) from shotai.open_share(slug(1), 'page');
+select count(*) from shotai.open_share(slug(1), 'image');
 select is((select views from shotai.list_shares(md5('anna')::uuid, 100, null, null) where slug = slug(1)), 2::bigint, 'views are counted when asked to');
 select is((select array_agg(column_name::text order by column_name) from information_schema.columns where table_schema = 'shotai' and table_name = 'share'),
 	'{account,created_at,expires_at,generation,id,index,reports,show_prompt,slug,taken_down_at,views}', 'and nothing else is kept about one');

@@ -43,7 +43,7 @@ update shotai.plan set upload_burst = 100;
 
 -- Who may
 select person('anna', 100), person('bert', 100), person('sam'), signed_up('young'), signed_up('anonymous', true, true);
-update shotai.account set status = 'suspended' where id = account('sam');
+select shotai.restrict_account(md5('sam')::uuid, true, 'test', 'test');
 select is((select problem from ask('nobody')), 'unauthenticated', 'no such user');
 select is((select problem from shotai.admit_upload(md5('anna')::uuid, md5('gone')::uuid, upload_key(), 1800, null, hash('x'))), 'unauthenticated', 'no such session');
 select is((select problem from ask('anonymous')), 'anonymous_not_allowed', 'anonymous');

@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/arena.h"
+#include "base/config.h"
 #include "fake_db.h"
 #include "feature/account.h"
 #include "feature/credits.h"
@@ -35,12 +36,18 @@ struct fixture {
 static void
 fixture_open(struct fixture *fixture, const char *secrets)
 {
+	static struct config *config;
+	char error[256];
+	if (config == NULL)
+		config = config_load(error, sizeof error);
+	assert_non_null(config);
 	*fixture = (struct fixture){.arena = arena_new(), .user = person};
 	text_init(&fixture->json, fixture->arena, 65536);
 	fixture->call = (struct call){
 	    .arena = fixture->arena,
 	    .user = &fixture->user,
 	    .secrets = secrets,
+	    .config = config,
 	    .json = &fixture->json,
 	    .refusal = &fixture->refusal,
 	};
@@ -98,7 +105,7 @@ hashes_for(struct fixture *fixture, const char *secrets, const char *email)
 	fake_db.result = erased();
 	assert_int_equal(account_confirm_age(&fixture->call, false, &erasure), PROBLEM_NONE);
 	assert_string_equal(erasure, ERASURE);
-	assert_int_equal(fake_db.count, 6);
+	assert_int_equal(fake_db.count, 8);
 	assert_string_equal(fake_db.parameters[2], "false");
 	assert_string_equal(fake_db.parameters[3], email);
 }
@@ -153,19 +160,20 @@ account_rows(size_t rows)
 	static const char *const cells[] = {"6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "ada@example.org", "62", "nl", "f",
 	    "t", "t", "2026-01-01", NULL, "t", LIMITS, "active", NULL, "welcome", "12", "2026-02-01T00:00:00.000Z",
 	    "sub_3pV6", "monthly", "scheduled_cancel", "2026-03-01T00:00:00.000Z", "2026-04-01T00:00:00.000Z", "t", "f",
-	    "2026-03-02T00:00:00.000Z", "6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "ada@example.org", "62", "nl", "f", "t",
-	    "t", "2026-01-01", NULL, "t", LIMITS, "active", NULL, "top_up", "50", NULL, "sub_3pV6", "monthly",
-	    "scheduled_cancel", "2026-03-01T00:00:00.000Z", "2026-04-01T00:00:00.000Z", "t", "f",
-	    "2026-03-02T00:00:00.000Z"};
+	    "2026-03-02T00:00:00.000Z", "throttle", "burst", "2026-03-03T00:00:00.000Z", NULL,
+	    "6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "ada@example.org", "62", "nl", "f", "t", "t", "2026-01-01", NULL,
+	    "t", LIMITS, "active", NULL, "top_up", "50", NULL, "sub_3pV6", "monthly", "scheduled_cancel",
+	    "2026-03-01T00:00:00.000Z", "2026-04-01T00:00:00.000Z", "t", "f", "2026-03-02T00:00:00.000Z", "throttle",
+	    "burst", "2026-03-03T00:00:00.000Z", NULL};
 	static const char *const empty[] = {"6f2d0c9e-51c4-4b8a-a2c7-0f7a8d4e9b21", "", "0", "en", "f", "f", "f",
 	    "2026-01-01", "2026-01-01", "f", LIMITS, "active", NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-	    NULL, NULL, NULL};
+	    NULL, NULL, NULL, NULL, NULL, NULL, "disposable_address"};
 	static struct db_result result = {
 	    .columns = {"user_id", "email", "balance", "locale", "receipts", "announcements", "age_confirmed",
 		"policy_version", "policy_acknowledged", "policy_notice", "limits", "status", "erasure_id",
 		"lot_source", "lot_remaining", "lot_expires_at", "sub_id", "sub_product_id", "sub_status",
 		"sub_current_period_start", "sub_current_period_end", "sub_cancel_at_period_end", "sub_lapsed",
-		"sub_updated_at"}};
+		"sub_updated_at", "restriction_action", "restriction_reason", "restriction_since", "welcome_refused"}};
 	result.rows = rows;
 	result.cells = rows == 1 ? empty : cells;
 	return &result;
@@ -190,7 +198,9 @@ an_account_is_written(void **state)
 	    "\"notifications\":{\"receipts\":false,\"announcements\":true},\"age_confirmed\":true,"
 	    "\"policy\":{\"version\":\"2026-01-01\",\"acknowledged\":null,\"notice\":true},"
 	    "\"limits\":" LIMITS ","
-	    "\"status\":\"active\"}");
+	    "\"status\":\"active\",\"restriction\":{\"action\":\"throttle\",\"reason\":\"burst\","
+	    "\"since\":\"2026-03-03T00:00:00.000Z\",\"contact\":\"support@shotai.example\"},"
+	    "\"welcome_refused\":null}");
 	assert_string_equal(fake_db.parameters[0], person.user_id);
 	assert_string_equal(fake_db.parameters[1], person.session_id);
 	arena_free(fixture.arena);
@@ -209,6 +219,7 @@ an_account_without_lots_is_written(void **state)
 	assert_string_equal(fake_db.parameters[2], "true");
 	assert_non_null(strstr(fixture.json.data, "\"credit_lots\":[],\"subscription\":null,"));
 	assert_non_null(strstr(fixture.json.data, "\"acknowledged\":\"2026-01-01\""));
+	assert_non_null(strstr(fixture.json.data, "\"restriction\":null,\"welcome_refused\":\"disposable_address\"}"));
 	arena_free(fixture.arena);
 }
 
@@ -220,7 +231,7 @@ refusals_pass_through(void **state)
 	const char *erasure = NULL;
 	fixture_open(&fixture, CURRENT);
 	fake_db.problem = PROBLEM_ACCOUNT_SUSPENDED;
-	fake_db.refusal = (struct db_refusal){.retry_after = 7};
+	fake_db.refusal = (struct db_refusal){.retry_after = 7, .extras = "{\"reason\":\"dispute\"}"};
 	assert_int_equal(account_get(&fixture.call), PROBLEM_ACCOUNT_SUSPENDED);
 	assert_int_equal(account_update(&fixture.call, &(struct account_change){.locale = "nl", .receipts = "true"}),
 	    PROBLEM_ACCOUNT_SUSPENDED);
@@ -230,6 +241,7 @@ refusals_pass_through(void **state)
 	assert_int_equal(account_confirm_age(&fixture.call, true, &erasure), PROBLEM_ACCOUNT_SUSPENDED);
 	assert_int_equal(credits_list(&fixture.call, 20, NULL), PROBLEM_ACCOUNT_SUSPENDED);
 	assert_int_equal(fixture.refusal.retry_after, 7);
+	assert_string_equal(fixture.refusal.extras, "{\"reason\":\"dispute\",\"contact\":\"support@shotai.example\"}");
 	assert_int_equal(fixture.json.len, 0);
 	arena_free(fixture.arena);
 }

@@ -10,6 +10,7 @@
 #include "base/arena.h"
 #include "base/body.h"
 #include "fake_db.h"
+#include "feature/abuse.h"
 #include "feature/generation.h"
 
 #define FIRST "0195f0c2-7d1a-7c3e-9d64-3f0f2a6f3b10"
@@ -228,7 +229,7 @@ orders_carry_every_parameter(void **state)
 	assert_true(body_integer(body_member(body_root(tree), "balance"), &balance));
 	assert_int_equal(balance, 46);
 	const char *const expected[] = {person.user_id, person.session_id, "model-a", "p", NULL, "2", "0",
-	    "{\"" FIRST "\",\"" SECOND "\"}", "k", "h"};
+	    "{\"" FIRST "\",\"" SECOND "\"}", "k", "h", abuse_prompt_mark(&fixture.call, "p")};
 	assert_int_equal(fake_db.count, sizeof expected / sizeof expected[0]);
 	for (size_t i = 0; i < fake_db.count; i++) {
 		if (expected[i] == NULL)

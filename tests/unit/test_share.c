@@ -95,7 +95,7 @@ what_is_no_slug(void **state)
 	for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
 		assert_false(share_is_slug(wrong[i]));
 		fixture_open(&fixture, NULL);
-		assert_int_equal(share_open(&fixture.call, wrong[i], true, &view), PROBLEM_NOT_FOUND);
+		assert_int_equal(share_open(&fixture.call, wrong[i], "page", &view), PROBLEM_NOT_FOUND);
 		assert_int_equal(share_delete(&fixture.call, wrong[i]), PROBLEM_NOT_FOUND);
 		assert_int_equal(share_report(&fixture.call, wrong[i], "x"), PROBLEM_NOT_FOUND);
 		assert_null(fake_db.sql);

@@ -3,11 +3,13 @@
 import { AuthError } from './auth.js';
 import { Problem } from './api.js';
 import { credits, has, t, waitingTime } from './language.js';
+import { suspensionText } from './restriction.js';
 
 const special = {
   insufficient_credits: ({ extras }) => Number.isFinite(extras.required) && Number.isFinite(extras.balance)
     && t('problem.insufficient_credits', { required: credits(extras.required), balance: credits(extras.balance) }),
   rate_limited: ({ retryAfter }) => (retryAfter ? t('problem.rate_limited', { seconds: waitingTime(retryAfter) }) : t('problem.rate_limitedSoon')),
+  account_suspended: ({ extras }) => suspensionText(extras),
   unavailable: ({ retryAfter }) => retryAfter && t('problem.unavailableIn', { seconds: waitingTime(retryAfter) }),
   // The server says which member was wrong in the language we asked for; nothing here could say it better.
   invalid_request: ({ extras }) => [t('problem.invalid_request'), extras.errors?.[0]?.detail].filter(Boolean).join(' '),

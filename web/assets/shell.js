@@ -7,6 +7,7 @@ import { config } from './config.js';
 import { byId, element } from './dom.js';
 import { credits, language, rememberLanguage, rememberedLanguage, t, translate } from './language.js';
 import { problemText } from './problem.js';
+import { restrictionText } from './restriction.js';
 
 const listeners = new Set();
 let account = null;
@@ -72,7 +73,8 @@ export async function startShell({ needsAccount = false, asksAge = true } = {}) 
     const found = await refreshAccount();
     adoptLanguage(found);
     if (!found.age_confirmed && asksAge) await askAge();
-    if (account.status === 'suspended') showNotice(await suspendedText());
+    const notice = restrictionText(account);
+    if (notice) showNotice(notice);
     if (account.policy.notice) showPolicyNotice(account.policy.version);
     return account;
   } catch (error) {
@@ -85,11 +87,6 @@ export async function startShell({ needsAccount = false, asksAge = true } = {}) 
 function adoptLanguage({ locale }) {
   if (rememberedLanguage() || !['nl', 'en'].includes(locale)) return;
   if (rememberLanguage(locale) && locale !== language) location.reload();
-}
-
-async function suspendedText() {
-  const { support_email: email } = await config().catch(() => ({}));
-  return t('account.suspended', { help: email ? t('account.suspendedHelp', { email }) : '' }).trim();
 }
 
 function showNotice(...content) {
