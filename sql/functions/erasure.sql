@@ -310,9 +310,8 @@ begin
 end
 $$;
 
--- Mails and what bounced, keys of repeated requests, the state of limits, settings. Who was welcomed is remembered for a while.
--- Mails, keys of repeated requests, the state of limits, what the watch knows, settings. Who was welcomed is remembered
--- for a while.
+-- Mails and what bounced, keys of repeated requests, the state of limits, what the watch knows, settings. Who was
+-- welcomed is remembered for a while.
 create or replace function shotai.erase_records(p_account bigint) returns bigint
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$

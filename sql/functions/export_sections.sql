@@ -21,7 +21,8 @@ begin
 	return query
 	select '1', row_to_json(r)
 	from (
-		select a.user_id, (select f.email from auth_find(a.user_id::text) f) as email, a.plan, a.status, a.disputed, a.locale,
+		select a.user_id, (select f.email from auth_find(a.user_id::text) f) as email, a.plan, a.status, a.throttle,
+			rfc3339(a.throttled_until) as throttled_until, a.welcome_refused, a.locale,
 			json_build_object('receipts', a.receipts, 'announcements', a.announcements) as notifications,
 			rfc3339(a.age_confirmed_at) as age_confirmed_at, a.policy_acknowledged, a.balance, a.unfinished,
 			rfc3339(a.created_at) as created_at

@@ -51,6 +51,11 @@ begin
 		insert into shotai.telemetry_request (at, program, method, status, milliseconds, account)
 		values (now(), 'account', 'GET', 200, n, v_account), (now() + n * interval '1 second', 'account', 'GET', 200, n, v_account);
 		insert into shotai.rate_state (account, action, arrival) values (v_account, p_name || n, now());
+		insert into shotai.finding (account, signal, action, score, first_at, last_at)
+		values (v_account, (array['burst', 'refused', 'refunds'])[n], 'watch', n, now(), now());
+		insert into shotai.baseline (account, signal, span_start)
+		values (v_account, (array['burst', 'refused', 'refunds'])[n], now());
+		insert into shotai.account_mark (kind, mark, account) values ('prompt', sha256(convert_to(p_name || n, 'UTF8')), v_account);
 	end loop;
 	insert into shotai.mail_bounce (account, address_hash, kind, status) values (v_account, sha256('x'), 'refused', '5.1.1');
 end
