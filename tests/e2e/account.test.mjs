@@ -129,7 +129,7 @@ test("who is younger than 13 is gone, and stays away", async () => {
   assert.deepEqual(await psql(`select id from auth.users where email = '${email}'`), []);
   const again = await newUser({ email: email.toUpperCase(), confirmAge: false });
   await refused("account_suspended", again, "POST", "/api/account/confirm-age", { at_least_13: true });
-  await refused("age_confirmation_required", again, "POST", "/api/generate", { model: "gpt-image-1-mini", prompt: "p" });
+  assert.equal((await refused("account_suspended", again, "POST", "/api/generate", { model: "gpt-image-1-mini", prompt: "p" })).reason, "age");
   assert.equal(await balanceOf(again), 0);
 });
 
