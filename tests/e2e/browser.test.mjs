@@ -1,6 +1,6 @@
 // The front end in a real browser, as a newcomer meets it: sign up, say the age, make a picture, find it back, leave.
 import assert from "node:assert/strict";
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { after, before, test } from "node:test";
 import { chromium } from "playwright-core";
@@ -43,6 +43,13 @@ async function signUp({ page, at }, email, password) {
   await page.waitForURL("/");
 }
 
+// How the file begins that a click brings.
+async function saved(page, what) {
+  await what.waitFor();
+  const [download] = await Promise.all([page.waitForEvent("download"), what.click()]);
+  return readFileSync(await download.path()).subarray(0, 4).toString("hex");
+}
+
 const sizes = [{ width: 1280, height: 900 }, { width: 390, height: 844 }];
 
 for (const viewport of sizes) {
@@ -75,6 +82,15 @@ for (const viewport of sizes) {
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     await shot("history");
 
+    await at("select").click();
+    await item.locator("a").first().click();
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await shot("selection");
+    await at("selection-take").click();
+    assert.equal(await saved(page, at("takeout-link")), "504b0304");
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+    await shot("takeout");
+
     await page.goto("/billing");
     await at("credit-entry").first().waitFor();
     await at("buy").first().waitFor();
@@ -84,6 +100,12 @@ for (const viewport of sizes) {
     await page.goto("/account");
     await page.waitForFunction((left) => document.getElementById("amount").textContent.includes(left), balance);
     assert.ok((await page.locator("main").innerText()).includes(email));
+    assert.equal(await saved(page, at("export")), Buffer.from('{"ma').toString("hex"));
+    await at("export-all").click();
+    await at("takeout-link").waitFor();
+    await page.reload();
+    assert.equal(await saved(page, at("takeout-link")), "504b0304");
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     await shot("account");
     await at("sign-out").click();
     await page.waitForURL("/");

@@ -1,12 +1,16 @@
-// The account: who is signed in, in which language, how many credits there are, and the way out; where credits went is on
-// /billing.
+// The account: who is signed in, in which language, how many credits there are (where those went is on /billing), all that
+// is held about the person to take along, and the way out.
 
+import { api } from './api.js';
 import { signOut } from './auth.js';
-import { byId, say } from './dom.js';
+import { byId, element, say } from './dom.js';
 import { askToErase } from './erase-dialog.js';
 import { t } from './language.js';
 import { problemText } from './problem.js';
 import { onAccount, startShell, writeCredits } from './shell.js';
+import { createTakeout } from './takeout.js';
+
+const EXPORT_MS = 10 * 60 * 1000;
 
 let shown = null;
 
@@ -17,6 +21,31 @@ function showAccount(account) {
   writeCredits(byId('amount'), account.balance);
 }
 
+/** The token goes in a header, which a plain link could not carry. */
+async function saveExport() {
+  const button = byId('export');
+  button.disabled = true;
+  button.textContent = t('account.exporting');
+  say(byId('data-message'), '');
+  try {
+    const { data } = await api('GET', '/api/account/export', { file: true, timeout: EXPORT_MS });
+    const url = URL.createObjectURL(data);
+    element('a', { href: url, download: 'shotai-export.json' }).click();
+    setTimeout(() => URL.revokeObjectURL(url), 60000);
+  } catch (error) {
+    say(byId('data-message'), problemText(error));
+  } finally {
+    button.disabled = false;
+    button.textContent = t('account.export');
+  }
+}
+
+async function saveAll(takeout) {
+  byId('export-all').disabled = true;
+  await takeout.order({});
+  byId('export-all').disabled = false;
+}
+
 async function leave() {
   byId('sign-out').disabled = true;
   await signOut();
@@ -25,10 +54,14 @@ async function leave() {
 
 async function start() {
   onAccount(showAccount);
+  const takeout = createTakeout(byId('takeout'), 'all');
   byId('sign-out').addEventListener('click', leave);
   byId('erase').addEventListener('click', () => askToErase(shown));
+  byId('export').addEventListener('click', saveExport);
+  byId('export-all').addEventListener('click', () => saveAll(takeout));
   try {
     await startShell({ needsAccount: true });
+    takeout.resume();
   } catch (error) {
     say(byId('message'), `${t('account.failed')} ${problemText(error)}`);
   } finally {

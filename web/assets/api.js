@@ -45,11 +45,11 @@ async function tokenOrNull(rejected) {
   }
 }
 
-async function send(method, path, token, { body, headers = {}, signal, onProgress }) {
+async function send(method, path, token, { body, headers = {}, signal, onProgress, timeout = TIMEOUT_MS }) {
   const sent = { Accept: 'application/json', 'Accept-Language': language, ...headers };
   if (body !== undefined) sent['Content-Type'] = body instanceof Blob ? body.type : 'application/json';
   if (token) sent.Authorization = `Bearer ${token}`;
-  const limit = AbortSignal.timeout(TIMEOUT_MS);
+  const limit = AbortSignal.timeout(timeout);
   try {
     if (onProgress) return await transfer(path, { method, headers: sent, body, signal, onProgress });
     return await fetch(path, {
@@ -65,9 +65,10 @@ async function send(method, path, token, { body, headers = {}, signal, onProgres
 /**
  * One request. `open` routes carry no token. Returns {status, data, etag, date}; a 304 counts as an answer, with data
  * null. A Blob goes out as it is, with onProgress(0 to 1) told how much of it has left.
+ * With `file` data is the body as a Blob; such a one may take longer than `timeout` usually allows.
  * A token the server refuses is refreshed once: after that, the person has to sign in again.
  */
-export async function api(method, path, { open = false, ...options } = {}) {
+export async function api(method, path, { open = false, file = false, ...options } = {}) {
   let token = open ? null : await tokenOrNull(null);
   if (!open && !token) throw new Problem('unauthenticated', { status: 401 });
 
@@ -82,6 +83,7 @@ export async function api(method, path, { open = false, ...options } = {}) {
   }
   if (response.status === 304) return { status: 304, data: null, etag: response.headers.get('etag') };
   if (!response.ok) throw await toProblem(response);
+  if (file) return { status: response.status, data: await response.blob().catch(() => { throw new Problem('network'); }) };
   const data = response.status === 204 ? null : await response.json().catch(() => null);
   const date = Date.parse(response.headers.get('date') ?? '') || null;
   return { status: response.status, data, etag: response.headers.get('etag'), date };

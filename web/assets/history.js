@@ -13,6 +13,7 @@ import { createSelection } from './selection.js';
 import { openShareDialog } from './share-dialog.js';
 import { isShared, learnPlaces } from './shares.js';
 import { refreshAccount, startShell } from './shell.js';
+import { createTakeout } from './takeout.js';
 
 const PAGE = 30;
 
@@ -267,7 +268,9 @@ async function start() {
     return say(byId('message'), `${t('history.failed')} ${problemText(error)}`);
   }
   details = createDetails({ names: await modelNames(), onClose: closeDetails, onStale: renew, onShare: shareFrame, onFavourite: setFavourite, onDelete: deleteSome });
-  selection = createSelection(items, { onDelete: deleteSome });
+  const takeout = createTakeout(byId('takeout'), 'chosen');
+  selection = createSelection(items, { onDelete: deleteSome, onTake: (ids) => takeout.order({ generation_ids: ids }) });
+  takeout.resume();
   addEventListener('hashchange', openFromAddress);
   addEventListener('popstate', openFromAddress);
   addEventListener('keydown', walkWithArrows);

@@ -4,8 +4,13 @@ import { byId } from './dom.js';
 import { isFinal } from './follow.js';
 import { count, t } from './language.js';
 
-/** items: the sheet's map of id -> {generation, element}; onDelete(generations) resolves with the ids that are gone. */
-export function createSelection(items, { onDelete }) {
+const ARCHIVE_MOST = 100;
+
+/**
+ * items: the sheet's map of id -> {generation, element}; onDelete(generations) resolves with the ids that are gone,
+ * onTake(ids) takes at most a hundred along.
+ */
+export function createSelection(items, { onDelete, onTake }) {
   const chosen = new Set();
   const root = document.documentElement;
   const start = byId('select');
@@ -14,8 +19,10 @@ export function createSelection(items, { onDelete }) {
 
   function draw() {
     for (const [id, { element: item, generation }] of items) mark(item, generation, id);
-    byId('selection-count').textContent = chosen.size ? count('select.chosen', chosen.size) : t('select.none');
+    const tooMany = chosen.size > ARCHIVE_MOST && t('select.mostTaken', { most: ARCHIVE_MOST });
+    byId('selection-count').textContent = [chosen.size ? count('select.chosen', chosen.size) : t('select.none'), tooMany].filter(Boolean).join(' ');
     byId('selection-delete').disabled = chosen.size === 0;
+    byId('selection-take').disabled = chosen.size === 0 || Boolean(tooMany);
   }
 
   function mark(item, generation, id) {
@@ -54,6 +61,10 @@ export function createSelection(items, { onDelete }) {
   byId('selection-delete').addEventListener('click', async () => {
     const gone = await onDelete([...chosen].map((id) => items.get(id)?.generation).filter(Boolean));
     if (gone.length > 0) set(false);
+  });
+  byId('selection-take').addEventListener('click', () => {
+    onTake([...chosen]);
+    set(false);
   });
   byId('sheet').addEventListener('click', (event) => {
     const take = active() && event.target.closest('.take');
