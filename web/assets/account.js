@@ -1,7 +1,7 @@
 // The account: who is signed in, in which language, how many credits there are (where those went is on /billing), all that
 // is held about the person to take along, and the way out.
 
-import { api } from './api.js';
+import { api, Problem } from './api.js';
 import { signOut } from './auth.js';
 import { byId, element, say } from './dom.js';
 import { askToErase } from './erase-dialog.js';
@@ -21,6 +21,11 @@ function showAccount(account) {
   writeCredits(byId('amount'), account.balance);
 }
 
+/** An export that was cut off arrives like a whole one, but is no JSON. */
+async function check(data) {
+  try { JSON.parse(await data.text()); } catch { throw new Problem('network'); }
+}
+
 /** The token goes in a header, which a plain link could not carry. */
 async function saveExport() {
   const button = byId('export');
@@ -29,6 +34,7 @@ async function saveExport() {
   say(byId('data-message'), '');
   try {
     const { data } = await api('GET', '/api/account/export', { file: true, timeout: EXPORT_MS });
+    await check(data);
     const url = URL.createObjectURL(data);
     element('a', { href: url, download: 'shotai-export.json' }).click();
     setTimeout(() => URL.revokeObjectURL(url), 60000);
