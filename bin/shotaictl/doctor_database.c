@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "doctor.h"
+#include "scripts.h"
 
 #define SKEW_WARN_MS 2000
 #define SKEW_FAIL_MS 60000 /* tokens and signatures count for little longer than they say */

@@ -1,4 +1,4 @@
-#include "shotaictl.h"
+#include "scripts.h"
 
 #include <stdio.h>
 #include <string.h>

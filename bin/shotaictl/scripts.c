@@ -1,4 +1,4 @@
-#include "shotaictl.h"
+#include "scripts.h"
 
 #include <dirent.h>
 #include <errno.h>
