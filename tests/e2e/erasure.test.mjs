@@ -264,7 +264,7 @@ test("a legal hold pauses it, and a disclosure is logged and counted", async () 
 });
 
 test("an account whose Auth user vanished is erased, too", async () => {
-  const user = await newUser();
+  const [user] = [await newUser(), await newUser()]; // were there no other user, it would not be she who went
   const account = await accountOf(user);
   await psql(`delete from auth.users where id = '${user.id}'; update shotai.chore set claimed_at = '-infinity' where name = 'vanished'`);
   const [{ id }] = await waitFor(async () => {
