@@ -100,10 +100,15 @@ for (const viewport of sizes) {
     await page.goto("/account");
     await page.waitForFunction((left) => document.getElementById("amount").textContent.includes(left), balance);
     assert.ok((await page.locator("main").innerText()).includes(email));
+    await at("announcements").check();
+    await at("announcements-note").filter({ hasText: "Saved" }).waitFor();
+    const [wants] = await psql(`select a.receipts, a.announcements from shotai.account a join auth.users u on u.id = a.user_id where u.email = '${email}'`);
+    assert.deepEqual(wants, { receipts: "f", announcements: "t" });
     assert.equal(await saved(page, at("export")), Buffer.from('{"ma').toString("hex"));
     await at("export-all").click();
     await at("takeout-link").waitFor();
     await page.reload();
+    assert.ok(await at("announcements").and(page.locator(":enabled")).isChecked());
     assert.equal(await saved(page, at("takeout-link")), "504b0304");
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
     await shot("account");

@@ -1,4 +1,4 @@
-// The account: who is signed in, in which language, how many credits there are (where those went is on /billing), all that
+// The account: who is signed in, in which language, which mails are wanted, how many credits there are (where those went is on /billing), all that
 // is held about the person to take along, and the way out.
 
 import { api, Problem } from './api.js';
@@ -6,6 +6,7 @@ import { signOut } from './auth.js';
 import { byId, element, say } from './dom.js';
 import { askToErase } from './erase-dialog.js';
 import { t } from './language.js';
+import { offerMails } from './mails.js';
 import { problemText } from './problem.js';
 import { onAccount, startShell, writeCredits } from './shell.js';
 import { createTakeout } from './takeout.js';
@@ -66,7 +67,9 @@ async function start() {
   byId('export').addEventListener('click', saveExport);
   byId('export-all').addEventListener('click', () => saveAll(takeout));
   try {
-    await startShell({ needsAccount: true });
+    const account = await startShell({ needsAccount: true });
+    offerMails('receipts', account);
+    offerMails('announcements', account);
     takeout.resume();
   } catch (error) {
     say(byId('message'), `${t('account.failed')} ${problemText(error)}`);

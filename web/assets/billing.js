@@ -1,11 +1,11 @@
 // Credits: how many and until when, where each of them came from and went, and how to get more.
 
-import { api } from './api.js';
 import { createBooks } from './billing-books.js';
 import { awaitPurchase, noticeReturn, openPurchase } from './billing-return.js';
 import { loadProducts, loadSubscription, noteNewestOrders, startShop } from './billing-shop.js';
 import { byId, element, say } from './dom.js';
 import { date, number, t } from './language.js';
+import { offerMails } from './mails.js';
 import { problemText } from './problem.js';
 import { onAccount, startShell, toSignIn, writeCredits } from './shell.js';
 
@@ -41,28 +41,6 @@ function showBalance(account) {
     element('span', { class: 'edge' }, until))));
 }
 
-// --- receipts --------------------------------------------------------------------------------------------------------
-
-function showReceipts({ notifications, email }) {
-  byId('receipts').checked = notifications.receipts;
-  byId('receipts').disabled = false;
-  byId('receipts-note').textContent = t('billing.receiptsTo', { email });
-}
-
-async function chooseReceipts({ target }) {
-  const wanted = target.checked;
-  target.disabled = true;
-  try {
-    await api('PATCH', '/api/account', { body: { notifications: { receipts: wanted } } });
-    byId('receipts-note').textContent = t(wanted ? 'billing.receiptsOn' : 'billing.receiptsOff');
-  } catch (error) {
-    target.checked = !wanted;
-    byId('receipts-note').textContent = problemText(error);
-  }
-  target.disabled = false;
-  target.focus();
-}
-
 // --- start -----------------------------------------------------------------------------------------------------------
 
 async function loadOwn(account) {
@@ -78,13 +56,12 @@ async function start() {
   noticeReturn();
   startShop();
   onAccount(showBalance);
-  byId('receipts').addEventListener('change', chooseReceipts);
   const stocked = loadProducts();
   try {
     const account = await startShell();
     if (!account && openPurchase()) return toSignIn('/billing');
     if (!account) return;
-    showReceipts(account);
+    offerMails('receipts', account);
     await stocked;
     await loadOwn(account);
   } catch (error) {
