@@ -141,12 +141,14 @@ test("text is compressed for those who ask", async () => {
 });
 
 test("a dead link shows people a page and programs a problem", async () => {
-  assertProblem(await request("GET", "/nothing"), 404, "not_found");
-  const page = await request("GET", "/nothing", { headers: { Accept: "text/html,*/*;q=0.8" } });
-  assert.equal(page.status, 404);
-  assert.match(page.headers.get("content-type"), /^text\/html/);
-  assert.match(page.text, /<h1/);
-  assertGuarded(page);
+  for (const target of ["/nothing", "/privacy/nothing", "/erasure/nothing"]) {
+    assertProblem(await request("GET", target), 404, "not_found");
+    const page = await request("GET", target, { headers: { Accept: "text/html,*/*;q=0.8" } });
+    assert.equal(page.status, 404);
+    assert.match(page.headers.get("content-type"), /^text\/html/);
+    assert.match(page.text, /<h1/);
+    assertGuarded(page);
+  }
 });
 
 test("nginx refuses by itself in the same shape as the programs", async () => {
