@@ -223,8 +223,8 @@ begin
 	update erasure e
 	set user_id = null, account = null, finished_at = coalesce(e.finished_at, clock_timestamp())
 	where e.id = p_erasure;
-	-- What was answered while the account was being closed may have been recorded a little later.
-	perform forget_requests(p_account);
+	-- What was under way while the account was being closed may have been recorded a little later.
+	perform erase_records(p_account);
 	begin
 		delete from account a where a.id = p_account;
 	exception when foreign_key_violation then

@@ -153,6 +153,7 @@ begin
 		select e.account, date_bin(p_signal.span, e.at, 'epoch') as span_start, max(e.at) as at,
 			coalesce(sum(e.hits), 0)::bigint as hits, sum(e.base)::bigint as base
 		from signal_events(p_signal.id, p_from, p_to) e
+		join account a on a.id = e.account and a.status <> 'closed'
 		where e.hits is not null
 		group by 1, 2
 		order by 1, 2

@@ -79,9 +79,13 @@ select is(part(:'first', 'prompts'), null, 'no more');
 select is(part(:'first', 'records'), null, 'keys and limits');
 select is(part(:'first', 'payments'), null, 'and payments');
 select is(done(:'first'), 'journal=1 subscriptions=0 shares=0 pictures=2 uploads=0 prompts=3 records=2 payments=0', 'all is counted');
+select value from shotai.watch_accounts(clock_timestamp()) where name = 'failed' \gset watch_
+select is(:watch_value, 0, 'the watch looks at the minute before');
+select is((select count(*)::integer from shotai.baseline where account = :anna), 0, 'but learns nothing more of who is erased');
 select shotai.postpone_erasure(:'first', 'sign_in: auth_unavailable');
 select is((select why from shotai.list_erasures(true, 10)), 'sign_in: auth_unavailable', 'operators see what it waits for');
 select ok(not_before > clock_timestamp(), 'a failure is tried later') from shotai.erasure where id = :'first';
+insert into shotai.mail_outbox (account, cause, message_id, kind, body) values (:anna, 'support:late', 'late', 'support', 'just before I went');
 select is(part(:'first', 'sign_in'), array[md5('anna')::uuid::text], 'then the user');
 select is(part(:'first', 'sign_in', array[md5('anna')::uuid::text]), null, 'of whom Auth said that he is gone');
 select is(state(:'first'), 'pending', 'which counts once he is');
@@ -91,6 +95,7 @@ select is(state(:'first'), 'done', 'done');
 select results_eq(format('select user_id, status, locale, age_confirmed_at from shotai.account where id = %s', :anna),
 	$$ values (null::uuid, 'closed', 'en', null::timestamptz) $$, 'nothing but a pseudonym is left');
 select is((select user_id from shotai.erasure where id = :'first'), null, 'in the receipt too');
+select is((select count(*)::integer from shotai.mail_outbox where account = :anna), 0, 'nor what was recorded a little later');
 select is((select problem from shotai.get_account(md5('anna')::uuid, md5('anna')::uuid)), 'unauthenticated', 'an old token opens nothing');
 select is(audit(), null, 'the books are right');
 update shotai.erasure set finished_at = finished_at - interval '30 days' where id = :'first';
