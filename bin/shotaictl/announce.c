@@ -100,7 +100,7 @@ print_counts(struct ctl *ctl)
 {
 	AUTO_DB_RESULT rows = NULL;
 	int64_t all = 0, rate = 1;
-	enum exit_status status = ctl_call(ctl, "announce", &statements[COUNT], NULL, 0, &rows);
+	enum exit_status status = ctl_call_patiently(ctl, "announce", &statements[COUNT], NULL, 0, &rows);
 
 	if (status != EXIT_DONE)
 		return status;
@@ -176,7 +176,7 @@ ctl_announce_list(struct ctl *ctl, int argc, char **argv)
 	if (argc > 0)
 		return ctl_usage(ctl);
 	(void)argv;
-	enum exit_status status = ctl_call(ctl, "announce list", &statements[LIST], NULL, 0, &rows);
+	enum exit_status status = ctl_call_patiently(ctl, "announce list", &statements[LIST], NULL, 0, &rows);
 	if (status == EXIT_DONE)
 		ctl_print(rows, columns, sizeof columns / sizeof *columns);
 	return status;

@@ -85,7 +85,7 @@ ctl_mail_status(struct ctl *ctl, int argc, char **argv)
 	if (argc > 0)
 		return ctl_usage(ctl);
 	(void)argv;
-	enum exit_status status = ctl_call(ctl, "mail status", &statements[STATUS], NULL, 0, &rows);
+	enum exit_status status = ctl_call_patiently(ctl, "mail status", &statements[STATUS], NULL, 0, &rows);
 	if (status == EXIT_DONE)
 		ctl_print(rows, columns, 2);
 	return status;

@@ -67,9 +67,9 @@ ctl_status(struct ctl *ctl, int argc, char **argv)
 	if (argc > 0)
 		return ctl_fail("status: %s is not understood", argv[0]);
 	AUTO_DB_RESULT result = NULL;
-	enum problem problem = db_call(ctl->db, ctl->arena, &statements[STATUS], NULL, 0, &result, NULL);
-	if (problem != PROBLEM_NONE)
-		return ctl_refuse("status", problem);
+	enum exit_status status = ctl_call_patiently(ctl, "status", &statements[STATUS], NULL, 0, &result);
+	if (status != EXIT_DONE)
+		return status;
 	ctl_print_pairs(result, "name", "value");
 	printf("%-32s %s\n", "telemetry", config_text(ctl->config, CONFIG_TELEMETRY));
 	return EXIT_DONE;

@@ -138,6 +138,9 @@ void ctl_print_pairs(const struct db_result *rows, const char *name, const char 
 /* Calls a statement that answers a refusal or rows; a refusal is told on stderr with its extras. */
 enum exit_status ctl_call(struct ctl *ctl, const char *what, const struct db_statement *statement,
     const char *const *parameters, size_t count, struct db_result **ret_rows);
+/* The same for what reads all accounts or a week of requests, which takes longer than people wait for a page. */
+enum exit_status ctl_call_patiently(struct ctl *ctl, const char *what, const struct db_statement *statement,
+    const char *const *parameters, size_t count, struct db_result **ret_rows);
 
 /* The id of a person given as a UUID or an e-mail address. */
 enum exit_status ctl_find_user(struct ctl *ctl, const char *user, const char **ret_user_id);

@@ -14,24 +14,6 @@ static const struct db_statement statements[] = {
     [PURGE] = {"select * from shotai.purge_telemetry($1)", false},
 };
 
-/* Calls what may read a week of requests, which takes longer than people wait for a page. */
-static enum exit_status
-call_patiently(struct ctl *ctl, const char *what, const struct db_statement *statement, const char *const *parameters,
-    size_t count, struct db_result **ret_rows)
-{
-	AUTO_DB_RESULT begun = NULL;
-	AUTO_DB_RESULT ended = NULL;
-	const char *error = NULL;
-	if (db_script(ctl->db, ctl->arena, "begin; set local statement_timeout = 0; set local lock_timeout = '10s';",
-		&begun, &error) != PROBLEM_NONE)
-		return ctl_fail("%s: %s", what, error);
-	enum exit_status status = ctl_call(ctl, what, statement, parameters, count, ret_rows);
-	const char *end = status == EXIT_DONE ? "commit" : "rollback";
-	if (db_script(ctl->db, ctl->arena, end, &ended, &error) != PROBLEM_NONE)
-		return ctl_fail("%s: %s", what, error);
-	return status;
-}
-
 enum exit_status
 ctl_telemetry_status(struct ctl *ctl, int argc, char **)
 {
@@ -39,7 +21,7 @@ ctl_telemetry_status(struct ctl *ctl, int argc, char **)
 	AUTO_DB_RESULT rows = NULL;
 	if (argc > 0)
 		return ctl_usage(ctl);
-	enum exit_status status = call_patiently(ctl, "telemetry status", &statements[STATUS], NULL, 0, &rows);
+	enum exit_status status = ctl_call_patiently(ctl, "telemetry status", &statements[STATUS], NULL, 0, &rows);
 	if (status != EXIT_DONE)
 		return status;
 	printf("%-32s %s\n", "telemetry", config_text(ctl->config, CONFIG_TELEMETRY));
@@ -74,7 +56,7 @@ ctl_telemetry_show(struct ctl *ctl, int argc, char **argv)
 	    (strcmp(by, "route") != 0 && strcmp(by, "address") != 0))
 		return ctl_usage(ctl);
 	const char *const parameters[] = {since, by};
-	enum exit_status status = call_patiently(ctl, "telemetry show", &statements[SHOW], parameters, 2, &rows);
+	enum exit_status status = ctl_call_patiently(ctl, "telemetry show", &statements[SHOW], parameters, 2, &rows);
 	if (status != EXIT_DONE)
 		return status;
 	for (size_t i = 0; i < sizeof columns / sizeof columns[0]; i++)
@@ -90,7 +72,7 @@ ctl_telemetry_purge(struct ctl *ctl, int argc, char **)
 	if (argc > 0)
 		return ctl_usage(ctl);
 	const char *const parameters[] = {ctl_operator(ctl->arena)};
-	enum exit_status status = call_patiently(ctl, "telemetry purge", &statements[PURGE], parameters, 1, &rows);
+	enum exit_status status = ctl_call_patiently(ctl, "telemetry purge", &statements[PURGE], parameters, 1, &rows);
 	if (status == EXIT_DONE)
 		printf("%s requests forgotten\n", db_text(rows, 0, "requests"));
 	return status;

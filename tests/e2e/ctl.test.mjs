@@ -49,6 +49,8 @@ test("a command that does not exist, or is used wrongly, is explained", async ()
     const { status, stdout, stderr } = await shotaictl(args);
     assert.equal(status, 2, args.join(" "));
     assert.match(stderr, /usage: shotaictl/);
+    assert.equal(/^  migrate /m.test(stderr), args[0] !== "credits", "of a group only its own commands");
+    assert.match(stderr, /^  credits grant /m);
     assert.equal(stdout, "");
   }
   const { status, stdout } = await shotaictl(["--help"]);
@@ -143,7 +145,7 @@ test("audit is silent about clean books and lists what is wrong with others", as
   assert.equal(away.status, 2);
 });
 
-test("audit takes the time that it needs, whatever the role's time limit is", async () => {
+test("audit and status take the time that they need, whatever the role's time limit is", async () => {
   await superuser(`alter role shotai_operator in database ${database} set statement_timeout = '250ms'`);
   const holder = spawn("psql", ["-X", "-q", urlAs("supabase_admin")], { stdio: ["pipe", "ignore", "inherit"] });
   const closed = new Promise((resolve) => holder.on("close", resolve));
@@ -151,11 +153,10 @@ test("audit takes the time that it needs, whatever the role's time limit is", as
     holder.stdin.write("begin; lock table shotai.credit_lot in access exclusive mode;\n");
     const lock = "from pg_locks where relation = 'shotai.credit_lot'::regclass and";
     await waitFor(async () => (await superuser(`select count(*) ${lock} mode = 'AccessExclusiveLock' and granted`)) === "1", { what: "the lock" });
-    const audit = shotaictl(["audit"]);
-    await waitFor(async () => (await superuser(`select count(*) ${lock} not granted and waitstart < clock_timestamp() - interval '500 ms'`)) === "1", { what: "audit to wait" });
+    const calls = ["audit", "status"].map((name) => shotaictl([name]));
+    await waitFor(async () => (await superuser(`select count(*) ${lock} not granted and waitstart < clock_timestamp() - interval '500 ms'`)) === "2", { what: "both to wait" });
     holder.stdin.write("commit;\n");
-    const { status, stderr } = await audit;
-    assert.equal(status, 0, stderr);
+    for (const { status, stderr } of await Promise.all(calls)) assert.equal(status, 0, stderr);
   } finally {
     holder.stdin.end();
     await closed;
