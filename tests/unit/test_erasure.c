@@ -78,7 +78,8 @@ the_state_is_read_and_written(void **state)
 	AUTO_ARENA arena = arena_new();
 	struct text json;
 	struct erasure_view view;
-	struct call call = {.arena = arena, .json = &json};
+	struct db_refusal refusal = {0};
+	struct call call = {.arena = arena, .json = &json, .refusal = &refusal};
 	text_init(&json, arena, 65536);
 	memset(&fake_db, 0, sizeof fake_db);
 	fake_db.result = &result;
