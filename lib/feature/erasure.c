@@ -63,6 +63,9 @@ erasure_look(struct call *call, const char *erasure_id, struct erasure_view *ret
 	    .status = status_of(db_text(rows, 0, "status")),
 	    .requested_at = arena_strdup(call->arena, db_text(rows, 0, "requested_at")),
 	    .finished_at = arena_strdup(call->arena, db_text(rows, 0, "finished_at")),
+	    .books = arena_strdup(call->arena, db_text(rows, 0, "books")),
+	    .welcome = arena_strdup(call->arena, db_text(rows, 0, "welcome")),
+	    .receipt = arena_strdup(call->arena, db_text(rows, 0, "receipt")),
 	    .count = db_rows(rows),
 	};
 	for (size_t row = 0; row < ret_view->count; row++)

@@ -28,13 +28,14 @@ void erasure_write(struct call *call, const char *erasure_id);
 struct erasure_view {
 	enum erasure_status { ERASURE_PENDING, ERASURE_HELD, ERASURE_DONE, ERASURE_STATUS__COUNT } status;
 	const char *requested_at, *finished_at; /* finished_at NULL: not yet */
+	const char *books, *welcome, *receipt;  /* how long each is kept, as "30 day" */
 	size_t count;
 	struct erasure_view_step {
 		const char *name, *done_at; /* done_at NULL: not yet */
 	} steps[ERASURE_STEPS_MAX];
 };
 
-/* PROBLEM_NOT_FOUND: there is none, or it was done 30 days ago. */
+/* PROBLEM_NOT_FOUND: there is none, or it was done long ago. */
 [[nodiscard]] enum problem erasure_look(struct call *call, const char *erasure_id, struct erasure_view *ret_view);
 /* The view as JSON. */
 void erasure_write_view(struct call *call, const char *erasure_id, const struct erasure_view *view);

@@ -7,6 +7,7 @@
 #include "base/text.h"
 #include "feature/erasure.h"
 #include "feature/erasure_page_html.h" /* made from erasure_page.html */
+#include "feature/page.h"
 
 #define REFRESH_SECONDS "10" /* while something is still to be done */
 
@@ -26,8 +27,6 @@ enum word {
 	WORD_AWAY,
 	WORD_AWAY_LEAD,
 	WORD_WAITING,
-	WORD_KEPT,
-	WORD_ADDRESS,
 	WORD_HOME,
 	WORD__COUNT
 };
@@ -44,21 +43,11 @@ static const char *const words[WORD__COUNT][LANGUAGE__COUNT] = {
     [WORD_HELD_LEAD] = {"Your account is locked, but the law wants us to keep it for now. It is erased once that ends.",
 	"Je account is vergrendeld, maar wij moeten het van de wet nog bewaren. Daarna wordt het gewist."},
     [WORD_GONE] = {"There is no such receipt", "Dit ontvangstbewijs is er niet"},
-    [WORD_GONE_LEAD] = {"A receipt can be read for 30 days after everything was erased.",
-	"Een ontvangstbewijs is te lezen tot 30 dagen nadat alles is gewist."},
+    [WORD_GONE_LEAD] = {"It was for a time only, or its address is not whole.",
+	"Het was er voor een tijd, of het adres is niet volledig."},
     [WORD_AWAY] = {"This receipt cannot be shown right now", "Dit ontvangstbewijs is nu even niet te tonen"},
     [WORD_AWAY_LEAD] = {"That is our fault. Try again in a moment.", "Dat ligt aan ons. Probeer het zo opnieuw."},
     [WORD_WAITING] = {"waiting", "wacht"},
-    [WORD_KEPT] = {"What the law makes us keep stays without your name: orders, payments and credits for 7 years. A "
-		   "code "
-		   "made from your e-mail address, which nobody can read back, stays for 24 months so that welcome "
-		   "credits are given once.",
-	"Wat wij van de wet moeten bewaren, blijft zonder je naam: bestellingen, betalingen en credits, 7 jaar. Een "
-	"code "
-	"uit je e-mailadres, waaruit niemand het terugleest, blijft 24 maanden, zodat welkomstcredits één keer worden "
-	"gegeven."},
-    [WORD_ADDRESS] = {"Keep the address of this page if you want to read it again: it works for 30 days.",
-	"Bewaar het adres van deze pagina als je haar nog eens wilt lezen: het werkt 30 dagen."},
     [WORD_HOME] = {"To ShotAI", "Naar ShotAI"},
 };
 
@@ -100,14 +89,14 @@ struct part {
 	const char *name, *step, *datetime, *done;
 };
 
-struct page {
+struct receipt {
 	struct text *html;
-	const char *title, *lead, *refresh, *kept;
+	const char *title, *lead, *refresh, *books, *welcome, *receipt;
 	enum language language;
 };
 
 static void
-render(const struct page *page, const struct part *part)
+render(const struct receipt *page, const struct part *part)
 {
 	const enum language in = page->language;
 	const struct template_value values[] = {
@@ -123,8 +112,9 @@ render(const struct page *page, const struct part *part)
 	    {"title", page->title},
 	    {"lead", page->lead},
 	    {"waiting", words[WORD_WAITING][in]},
-	    {"kept", page->kept},
-	    {"address", words[WORD_ADDRESS][in]},
+	    {"books", page->books},
+	    {"welcome", page->welcome},
+	    {"receipt", page->receipt},
 	    {"home", words[WORD_HOME][in]},
 	};
 	template_render(page->html, (const char *)erasure_page_html, sizeof erasure_page_html, values,
@@ -136,12 +126,14 @@ erasure_page_write(struct arena *arena, enum language language, const struct era
     struct text *html)
 {
 	enum word title = title_of(view, problem);
-	const struct page page = {
+	const struct receipt page = {
 	    .html = html,
 	    .title = words[title][language],
 	    .lead = words[title + 1][language],
 	    .refresh = title == WORD_PENDING ? REFRESH_SECONDS : NULL,
-	    .kept = view != NULL ? words[WORD_KEPT][language] : NULL,
+	    .books = view != NULL ? page_span(arena, language, view->books) : NULL,
+	    .welcome = view != NULL ? page_span(arena, language, view->welcome) : NULL,
+	    .receipt = view != NULL ? page_span(arena, language, view->receipt) : NULL,
 	    .language = language,
 	};
 	render(&page, &(struct part){.name = "head"});

@@ -56,6 +56,17 @@ page_term(struct arena *arena, enum language language, long long amount, const c
 }
 
 const char *
+page_span(struct arena *arena, enum language language, const char *span)
+{
+	char *end = NULL;
+	long amount = strtol(span, &end, 10);
+	if (end == span || *end != ' ')
+		return span;
+	size_t len = strlen(end + 1);
+	return page_term(arena, language, amount, arena_strndup(arena, end + 1, len - (len > 0 && end[len] == 's')));
+}
+
+const char *
 page_date(struct arena *arena, enum language language, const char *time)
 {
 	static const char *const months[12][LANGUAGE__COUNT] = {{"January", "januari"}, {"February", "februari"},

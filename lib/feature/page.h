@@ -38,6 +38,8 @@ void page_facts(const struct page *page, struct template_value ret_facts[static 
 
 /* "30 days", "1 uur"; unit is one of minute, hour, day, month and year. */
 const char *page_term(struct arena *arena, enum language language, long long amount, const char *unit);
+/* The same of "30 days" or "7 year"; what does not begin with a number stays as it is. */
+const char *page_span(struct arena *arena, enum language language, const char *span);
 /* "1 November 2026" of an RFC 3339 time. */
 const char *page_date(struct arena *arena, enum language language, const char *time);
 

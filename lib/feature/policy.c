@@ -1,6 +1,5 @@
 #include "feature/policy.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/arena.h"
@@ -33,14 +32,9 @@ kept(struct arena *arena, enum language language, const char *retention)
 {
 	if (retention == NULL)
 		return language == LANGUAGE_NL ? "onbekend hoe lang" : "for an unknown time";
-	char *end = NULL;
-	long amount = strtol(retention, &end, 10);
-	if (end == retention || *end != ' ')
-		return retention;
-	size_t len = strlen(end + 1);
-	const char *unit = arena_strndup(arena, end + 1, len - (len > 0 && end[len] == 's'));
-	return amount == 0 ? (language == LANGUAGE_NL ? "niet" : "not at all")
-			   : page_term(arena, language, amount, unit);
+	if (strncmp(retention, "0 ", 2) == 0)
+		return language == LANGUAGE_NL ? "niet" : "not at all";
+	return page_span(arena, language, retention);
 }
 
 static void

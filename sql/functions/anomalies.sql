@@ -165,7 +165,9 @@ begin
 		(16, 'shares_live', (select count(*)::text from live_share h where h.account = a.id)),
 		(17, 'shares_taken_down', (select count(*)::text from share h where h.account = a.id and h.taken_down_at is not null)),
 		(18, 'reports_open', (select count(*)::text from share_report r where r.account = a.id and r.state = 'open')),
-		(19, 'findings_closed', (select count(*)::text from finding f where f.account = a.id and f.state <> 'open'))
+		(19, 'findings_closed', (select count(*)::text from finding f where f.account = a.id and f.state <> 'open')),
+		(20, 'legal_hold', (select format('%s, since %s', h.basis, rfc3339(h.set_at)) from legal_hold h where h.account = a.id)),
+		(21, 'erasure', (select format('%s, asked %s', e.id, rfc3339(e.requested_at)) from erasure e where e.account = a.id))
 	) s (place, name, value)
 	where a.user_id = p_user_id
 	order by s.place;

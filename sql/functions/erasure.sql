@@ -80,10 +80,11 @@ end
 $$;
 grant execute on function shotai.request_erasure(uuid, uuid, bigint) to shotai_web;
 
--- For whoever has the id: each step with the time when it was done, until a receipt's term after the last.
+-- For whoever has the id: each step with the time when it was done, until a receipt's term after the last, and how long
+-- is kept what is kept.
 create or replace function shotai.erasure_state(p_id uuid)
 returns table (problem text, retry_after integer, extras text, status text, requested_at text, finished_at text,
-	step text, done_at text)
+	step text, done_at text, books text, welcome text, receipt text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
@@ -91,9 +92,15 @@ begin
 	return query
 	select null::text, null::integer, null::text,
 		case when e.finished_at is not null then 'done' when h.account is not null then 'held' else 'pending' end,
-		rfc3339(e.requested_at), rfc3339(e.finished_at), s.step, rfc3339(s.done_at)
+		rfc3339(e.requested_at), rfc3339(e.finished_at), s.step, rfc3339(s.done_at), t.books, t.welcome, t.receipt
 	from erasure e
 	join erasure_step s on s.erasure = e.id
+	cross join (
+		select max(r.amount || ' ' || r.unit) filter (where r.name = 'books') as books,
+			max(r.amount || ' ' || r.unit) filter (where r.name = 'welcome') as welcome,
+			max(r.amount || ' ' || r.unit) filter (where r.name = 'receipt') as receipt
+		from retention r
+	) t
 	left join legal_hold h on h.account = e.account
 	where e.id = p_id and coalesce(e.finished_at, 'infinity') > clock_timestamp() - retention('receipt')
 	order by s.position;

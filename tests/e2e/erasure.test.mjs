@@ -257,6 +257,9 @@ test("a legal hold pauses it, and a disclosure is logged and counted", async () 
   assert.equal((await stateOf(id)).status, "held");
   assert.match((await call(null, "GET", `/erasure/${id}`)).text, /Paused as required by law/);
   assert.match((await ctl("erasures", "--pending")).stdout, new RegExp(`${id} .*held .*order 7`));
+  const shown = (await ctl("account", "show", user.id)).stdout;
+  assert.match(shown, /^legal_hold +order 7, since /m);
+  assert.match(shown, new RegExp(`^erasure +${id}, asked `, "m"));
   assert.equal(storedObjects(made1.id).length, 2);
   assert.match((await ctl("hold", "lift", user.email, "--basis", "lifted")).stdout, /^no longer held; erasure .* goes on\n$/);
   await done(id);

@@ -143,10 +143,16 @@ test("the support page has a form for those without script, and says thanks", as
 
 test("the receipt of an erasure names the same terms", async () => {
   const erased = await call(await newUser(), "DELETE", "/api/account");
-  for (const language of ["en", "nl"]) {
-    const { text } = await request("GET", `/erasure/${erased.json.erasure_id}`, { headers: { "Accept-Language": language } });
-    for (const { amount, unit } of await psql("select amount, unit from shotai.retention where name in ('receipt', 'welcome', 'books')"))
-      assert.ok(text.includes(term(language, amount, unit)), `${amount} ${unit}`);
+  const terms = "name in ('receipt', 'welcome', 'books')";
+  await psql(`update shotai.retention set amount = amount + 1 where ${terms}`);
+  try {
+    for (const language of ["en", "nl"]) {
+      const { text } = await request("GET", `/erasure/${erased.json.erasure_id}`, { headers: { "Accept-Language": language } });
+      for (const { amount, unit } of await psql(`select amount, unit from shotai.retention where ${terms}`))
+        assert.ok(text.includes(term(language, amount, unit)), `${amount} ${unit}`);
+    }
+  } finally {
+    await psql(`update shotai.retention set amount = amount - 1 where ${terms}`);
   }
 });
 

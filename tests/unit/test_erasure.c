@@ -16,6 +16,9 @@
 
 static const struct erasure_view half = {
     .requested_at = "2026-03-01T12:00:00.000Z",
+    .books = "10 year",
+    .welcome = "1 month",
+    .receipt = "40 day",
     .count = 2,
     .steps = {{"pictures", "2026-03-01T12:34:56.000Z"}, {"sign_in", NULL}},
 };
@@ -52,6 +55,9 @@ a_receipt_says_what_was_done_when(void **state)
 	assert_true(has(nl, "<li><span>Inloggegevens en e-mailadres</span><span class=\"waiting\">wacht</span></li>"));
 	assert_true(has(en, "http-equiv=\"refresh\""));
 	assert_true(has(en, "</ol>"));
+	assert_true(
+	    has(en, "credits for 10 years.") && has(en, "stays for 1 month so") && has(en, "until 40 days after"));
+	assert_true(has(nl, "credits, 10 jaar.") && has(nl, "blijft 1 maand,") && has(nl, "tot 40 dagen na"));
 }
 
 static void
@@ -72,9 +78,12 @@ the_state_is_read_and_written(void **state)
 {
 	(void)state;
 	static const char *const cells[] = {"held", "2026-03-01T12:00:00.000Z", NULL, "journal",
-	    "2026-03-01T12:00:01.000Z", "held", "2026-03-01T12:00:00.000Z", NULL, "sign_in", NULL};
+	    "2026-03-01T12:00:01.000Z", "10 year", "1 month", "40 day", "held", "2026-03-01T12:00:00.000Z", NULL,
+	    "sign_in", NULL, "10 year", "1 month", "40 day"};
 	static struct db_result result = {
-	    .columns = {"status", "requested_at", "finished_at", "step", "done_at"}, .rows = 2, .cells = cells};
+	    .columns = {"status", "requested_at", "finished_at", "step", "done_at", "books", "welcome", "receipt"},
+	    .rows = 2,
+	    .cells = cells};
 	AUTO_ARENA arena = arena_new();
 	struct text json;
 	struct erasure_view view;
@@ -85,6 +94,7 @@ the_state_is_read_and_written(void **state)
 	fake_db.result = &result;
 	assert_int_equal(erasure_look(&call, ID, &view), PROBLEM_NONE);
 	assert_int_equal(view.status, ERASURE_HELD);
+	assert_string_equal(view.welcome, "1 month");
 	erasure_write_view(&call, ID, &view);
 	assert_string_equal(json.data,
 	    "{\"erasure_id\":\"" ID "\",\"status\":\"held\",\"requested_at\":\"2026-03-01T12:00:00.000Z\","

@@ -1,0 +1,2 @@
+-- Its result has the terms, too.
+drop function if exists shotai.erasure_state(uuid);
