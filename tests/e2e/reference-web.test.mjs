@@ -65,6 +65,7 @@ for (const viewport of sizes) {
     await page.waitForFunction((old) => document.querySelector("[data-testid=reference-time]").textContent !== old, await at("reference-time").innerText());
     assert.ok((await seconds(at)) < before);
     assert.match(await at("reference-note").innerText(), /only, which keeps it for 30 days/);
+    assert.equal(await at("keeping").innerText(), "OpenAI gets your prompt and keeps it for 30 days");
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "nothing sticks out sideways");
     const [{ id }] = await uploadsOf(user);
     await shot("reference");

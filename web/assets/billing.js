@@ -61,6 +61,7 @@ async function start() {
     const account = await startShell();
     if (!account && openPurchase()) return toSignIn('/billing');
     if (!account) return;
+    byId('receipts-note').textContent = t('billing.receiptsTo', { email: account.email });
     offerMails('receipts', account);
     await stocked;
     await loadOwn(account);

@@ -4,7 +4,7 @@ import { listModels } from './api.js';
 import { byId, element, say } from './dom.js';
 import { readDraft, writeDraft } from './draft.js';
 import { count, credits, number, t } from './language.js';
-import { createReferences } from './reference.js';
+import { createReferences, keptFor } from './reference.js';
 
 const FALLBACK_RATIO = '1:1';
 
@@ -48,6 +48,7 @@ export function createDesk({ signedIn, onShoot, onSignIn }) {
   function showChoices(wanted) {
     const current = model();
     references.setModel(current);
+    say(byId('keeping'), keepingText(current));
     const ratios = current?.aspect_ratios ?? [];
     byId('ratios').replaceChildren(...ratios.map(ratioChoice));
     byId('ratio-field').hidden = ratios.length === 0;
@@ -119,6 +120,13 @@ export function createDesk({ signedIn, onShoot, onSignIn }) {
     say: (text) => say(message, text),
     forgetReferences: (text) => references.forget(text),
   };
+}
+
+function keepingText(model) {
+  if (!model) return '';
+  const { provider } = model;
+  if (!model.retention) return t('studio.keepsUnknown', { provider });
+  return model.retention.startsWith('0 ') ? t('studio.keepsNot', { provider }) : t('studio.keeps', { provider, time: keptFor(model) });
 }
 
 function modelChoice(model) {

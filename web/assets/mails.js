@@ -1,5 +1,5 @@
 // The mails that a person gets only once they are switched on: receipts and announcements, each a checkbox with a note
-// that tells where they go and what became of the choice.
+// that tells what became of the choice.
 
 import { api } from './api.js';
 import { byId } from './dom.js';
@@ -7,12 +7,11 @@ import { t } from './language.js';
 import { problemText } from './problem.js';
 
 /** kind: `receipts` or `announcements`, the id of the checkbox too. */
-export function offerMails(kind, { notifications, email }) {
+export function offerMails(kind, { notifications }) {
   const box = byId(kind);
   const note = byId(`${kind}-note`);
   box.checked = notifications[kind];
   box.disabled = false;
-  note.textContent = t('mails.to', { email });
   box.addEventListener('change', async () => {
     const wanted = box.checked;
     box.disabled = true;

@@ -13,6 +13,12 @@ const SOON_SECONDS = 60;
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(seconds % 60).padStart(2, '0')}`;
 const abort = (item) => item.sending.abort(new DOMException('given up', 'AbortError'));
 
+/** How long the provider of a model keeps what it gets. */
+export function keptFor({ retention }) {
+  const days = /^(\d+) days$/.exec(retention)?.[1];
+  return days ? count('days', Number(days)) : retention;
+}
+
 /** The row of one picture. */
 function createRow({ name, thumb }, onRemove) {
   const time = element('time', { 'data-testid': 'reference-time', role: 'timer' });
@@ -62,8 +68,7 @@ export function createReferences({ signedIn, onSignIn, onChange }) {
     if (items.length > 0 && most() === 0) return t('reference.notTaken', { model: model.name });
     if (items.length > most()) return count('reference.first', most(), { model: model.name });
     if (held().length === 0 || !model.retention) return '';
-    const days = /^(\d+) days$/.exec(model.retention)?.[1];
-    return t('reference.kept', { provider: model.provider, time: days ? count('days', Number(days)) : model.retention });
+    return t('reference.kept', { provider: model.provider, time: keptFor(model) });
   }
 
   function keep() {
