@@ -44,3 +44,13 @@ test("the table of settings is that of shotaictl config and of shotai.env", asyn
   for (const [, name, value] of stdout.matchAll(/^([A-Z][A-Z0-9_]*)=(.+)$/gm))
     if (!value.includes("***")) assert.equal(settings[name], value, name);
 });
+
+test("it names every command of shotaictl", async () => {
+  const { status, stdout } = await ctl("--help");
+  assert.equal(status, 0);
+  const commands = [...stdout.matchAll(/^  ([a-z]+)(?: ([a-z-]+))?[ \n]/gm)];
+  assert.ok(commands.length > 50);
+  const lines = (section("Operating it") + section("Production")).split("\n").map((line) => line.match(/[a-z]+(-[a-z]+)*/g) ?? []);
+  for (const [, ...words] of commands)
+    assert.ok(lines.some((line) => words.every((word) => !word || line.includes(word))), words.join(" "));
+});
