@@ -30,6 +30,18 @@ word_of(const struct ctl_argument *arguments, size_t count)
 	return NULL;
 }
 
+static bool
+is_one_of(const char *words, const char *text)
+{
+	size_t len = strlen(text);
+	for (const char *at = words; at != NULL; at = strchr(at, '|')) {
+		at += *at == '|';
+		if (strcspn(at, "|") == len && strncmp(at, text, len) == 0)
+			return true;
+	}
+	return words == NULL;
+}
+
 bool
 ctl_read(int argc, char **argv, const struct ctl_argument *arguments, size_t count)
 {
@@ -46,6 +58,8 @@ ctl_read(int argc, char **argv, const struct ctl_argument *arguments, size_t cou
 			continue;
 		}
 		if (option && ++i == argc)
+			return false;
+		if (!is_one_of(argument->words, argv[i]))
 			return false;
 		*argument->value = argv[i];
 	}

@@ -65,8 +65,10 @@ enum exit_status
 ctl_webhooks_list(struct ctl *ctl, int argc, char **argv)
 {
 	const char *state = NULL, *wanted = NULL;
-	const struct ctl_argument arguments[] = {{.name = "--state", .value = &state, .optional = true},
-	    {.name = "--limit", .value = &wanted, .optional = true}};
+	const struct ctl_argument arguments[] = {
+	    {.name = "--state", .value = &state, .optional = true, .words = "parked|failed|ignored|applied"},
+	    {.name = "--limit", .value = &wanted, .optional = true},
+	};
 	int64_t limit = LIMIT_DEFAULT;
 	if (!ctl_read(argc, argv, arguments, LEN(arguments)) ||
 	    (wanted != NULL && !ctl_integer(wanted, 1, LIMIT_MAX, &limit)))

@@ -27,8 +27,8 @@ ctl_mail_list(struct ctl *ctl, int argc, char **argv)
 	    {"created_at", 24}, {"finished_at", 24}, {"announcement", 4}, {"user_id", 0}};
 	const char *kind = NULL, *state = NULL, *limit = LISTED;
 	const struct ctl_argument arguments[] = {
-	    {.name = "--kind", .value = &kind, .optional = true},
-	    {.name = "--state", .value = &state, .optional = true},
+	    {.name = "--kind", .value = &kind, .optional = true, .words = "receipt|refund|announcement|support"},
+	    {.name = "--state", .value = &state, .optional = true, .words = "waiting|sending|sent|failed|uncertain"},
 	    {.name = "--limit", .value = &limit, .optional = true},
 	};
 	AUTO_DB_RESULT rows = NULL;

@@ -115,6 +115,7 @@ struct ctl_argument {
 	const char **value; /* stays as it is when the argument is not there */
 	bool *on;           /* of a switch, instead of value */
 	bool optional;
+	const char *words; /* what it may be, separated by "|"; NULL: anything */
 };
 
 /* Reads all of argv; false when something is missing, given twice or not understood. */

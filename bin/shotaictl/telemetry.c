@@ -1,7 +1,6 @@
 #include "shotaictl.h"
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #define SHOWN_SECONDS 86400
@@ -49,11 +48,10 @@ ctl_telemetry_show(struct ctl *ctl, int argc, char **argv)
 	const char *since = yesterday(ctl->arena), *by = "route";
 	const struct ctl_argument arguments[] = {
 	    {.name = "--since", .value = &since, .optional = true},
-	    {.name = "--by", .value = &by, .optional = true},
+	    {.name = "--by", .value = &by, .optional = true, .words = "route|address"},
 	};
 	AUTO_DB_RESULT rows = NULL;
-	if (!ctl_read(argc, argv, arguments, sizeof arguments / sizeof arguments[0]) || !ctl_is_time(since) ||
-	    (strcmp(by, "route") != 0 && strcmp(by, "address") != 0))
+	if (!ctl_read(argc, argv, arguments, sizeof arguments / sizeof arguments[0]) || !ctl_is_time(since))
 		return ctl_usage(ctl);
 	const char *const parameters[] = {since, by};
 	enum exit_status status = ctl_call_patiently(ctl, "telemetry show", &statements[SHOW], parameters, 2, &rows);

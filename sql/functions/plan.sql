@@ -49,6 +49,9 @@ begin
 	problem := case
 		when v_plan is null then 'not_found'
 		when p_value is null or not v_plan ? p_name or coalesce(p_operator, '') = '' then 'invalid_request' end;
+	if not v_plan ? p_name then
+		extras := '{"errors":[{"pointer":"/name","detail":"is none that plan list tells"}]}';
+	end if;
 	if problem is null then
 		begin
 			execute format('update plan set %I = $1 where id = $2', p_name) using p_value, p_plan;
@@ -57,6 +60,7 @@ begin
 				jsonb_build_object('plan', p_plan, 'name', p_name, 'value', p_value, 'before', v_plan -> p_name));
 		exception when check_violation then
 			problem := 'invalid_request';
+			extras := '{"errors":[{"pointer":"/value","detail":"is out of range"}]}';
 		end;
 	end if;
 	return next;

@@ -64,6 +64,16 @@ test("a command that does not exist, or is used wrongly, is explained", async ()
   assert.match((await shotaictl(["--version"])).stdout, /^shotaictl \d+\.\d+\.\d+\n$/);
 });
 
+test("a word that means nothing is refused, not looked for", async () => {
+  for (const args of [["mail", "list", "--state", "fail"], ["mail", "list", "--kind", ""], ["mail", "list", "--kind", "receipt|refund"], ["webhooks", "list", "--state", "failed|"]]) {
+    const { status, stderr } = await ctl(...args);
+    assert.equal(status, 2, args.join(" "));
+    assert.match(stderr, new RegExp(`usage: shotaictl ${args[0]} list`));
+  }
+  for (const args of [["mail", "list", "--state", "uncertain", "--kind", "receipt"], ["webhooks", "list", "--state", "failed"]])
+    assert.equal((await ctl(...args)).status, 0, args.join(" "));
+});
+
 test("a setting that is missing or malformed is named", async () => {
   for (const [more, words] of [[{ DATABASE_ADMIN_URL: "" }, "DATABASE_ADMIN_URL"], [{ LOG_LEVEL: "loud" }, "LOG_LEVEL"], [{ DATABASE_ADMIN_URL: "postgresql://db.example.org/x" }, "DATABASE_ADMIN_URL"]]) {
     const { status, stderr } = await shotaictl(["migrate", "--sql", sql], more);

@@ -54,6 +54,7 @@ select is((select problem from shotai.set_plan('studio', 'share_burst', 7, 'op')
 select results_eq($$ select l.plan, l.burst from shotai.plan_limit l where l.action = 'share' and l.plan in ('free', 'studio') order by 1 $$, $$ values ('free', 30), ('studio', 7) $$, 'and nobody else''s');
 select is((select problem from shotai.set_plan('studio', n.name, n.value, 'op')), 'invalid_request', format('%s may not be %s', n.name, n.value))
 from (values ('share_burst', 0), ('share_burst', null), ('id', 1), ('dance_burst', 1), ('welcome_credits', -1)) n (name, value);
+select is((select extras::json #>> '{errors,0,pointer}' from shotai.set_plan('studio', 'dance_burst', 1, 'op')), '/name', 'and says which it is');
 select is((select problem from shotai.set_plan('none', 'share_burst', 7, 'op')), 'not_found', 'of a plan that there is');
 select is((select problem from shotai.give_plan(md5('bert')::uuid, 'studio', 'friend', 'op')), null, 'a person is put on it');
 select is((ask('bert', 'share')).rate, 'share;q=7;w=42;r=6;t=6', 'and has its limits');
