@@ -114,6 +114,7 @@ for (const viewport of sizes) {
     await shot("account");
     await at("sign-out").click();
     await page.waitForURL("/");
+    assert.equal(await at("prompt").inputValue(), "", "what was on the desk is gone");
     await page.goto("/history");
     await page.waitForURL(/\/sign-in/);
     assert.deepEqual(complaints, []);

@@ -31,6 +31,7 @@ for (const [width, height, locale, title] of [[1280, 900, "en-GB", "Your account
     await at("password").fill(user.password);
     await at("sign-in-submit").click();
     await page.waitForURL("/");
+    await at("prompt").fill("half a sentence");
     await page.goto("/account");
     await at(`language-${locale.slice(0, 2)}`).click();
     await page.locator(`html[lang=${locale.slice(0, 2)}] [data-testid=erase]:enabled`).waitFor();
@@ -60,6 +61,7 @@ for (const [width, height, locale, title] of [[1280, 900, "en-GB", "Your account
     await shot("receipt");
     assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false);
     assert.equal(await page.evaluate(() => Object.keys(localStorage).some((key) => /session|token/.test(localStorage[key]))), false, "no session is left in the browser");
+    assert.equal(await page.evaluate(() => sessionStorage.length), 0, "nor what the tab was in the middle of");
     assert.deepEqual(complaints, []);
     await context.close();
   });

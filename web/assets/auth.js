@@ -2,7 +2,7 @@
 // tokens; what the account may do is api.js's and the server's business.
 
 import { config } from './config.js';
-import { lasting } from './memory.js';
+import { forgetTab, lasting } from './memory.js';
 
 const SESSION = 'shotai.session';
 const FLOW = 'shotai.auth-flow';
@@ -188,6 +188,7 @@ export async function signOut() {
     if (token) await call('POST', 'logout', { query: { scope: 'local' }, token });
   } catch { /* someone at a shared machine must be able to leave, whatever the network does */ }
   forgetSession();
+  forgetTab();
 }
 
 /** Asks for the mail with which a new password can be set; the answer is the same whether or not the address is known. */

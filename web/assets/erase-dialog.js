@@ -5,6 +5,7 @@ import { api } from './api.js';
 import { forgetSession, signIn } from './auth.js';
 import { element, say } from './dom.js';
 import { credits, language, t } from './language.js';
+import { forgetTab } from './memory.js';
 import { problemText } from './problem.js';
 
 function field(label, attributes, hint) {
@@ -46,6 +47,7 @@ export function askToErase({ email, balance, subscription }) {
       if (!password.box.hidden) await signIn(email, password.input.value);
       const { data } = await api('DELETE', '/api/account');
       forgetSession();
+      forgetTab();
       location.assign(`${new URL(data.status_url).pathname}?lang=${language}`);
     } catch (error) {
       say(message, problemText(error));

@@ -21,3 +21,13 @@ export const lasting = box(() => localStorage);
 
 /** This tab only. */
 export const passing = box(() => sessionStorage);
+
+/** Who said to be younger is not asked again in this tab, whoever signs out. */
+export const YOUNG = 'shotai.young';
+
+/** Leaves nothing of what this tab was in the middle of to whoever comes next. */
+export function forgetTab() {
+  try {
+    for (const key of Object.keys(sessionStorage)) if (key !== YOUNG) sessionStorage.removeItem(key);
+  } catch { /* nothing was kept, so nothing is left */ }
+}

@@ -4,15 +4,13 @@
 import { recover, signIn, signUp, isSignedIn } from './auth.js';
 import { byId, say } from './dom.js';
 import { readDraft } from './draft.js';
-import { passing } from './memory.js';
+import { passing, YOUNG } from './memory.js';
 import { api } from './api.js';
 import { language, rememberLanguage, t } from './language.js';
 import { watchPasswordButtons, passwordProblem } from './password.js';
 import { problemText } from './problem.js';
 import { confirmAge, nextPage, startShell } from './shell.js';
 
-/** Who said to be younger is not asked again in this tab. */
-const YOUNG = 'shotai.young';
 const VIEWS = { '': 'in', '#up': 'up', '#forgot': 'forgot' };
 let oldEnough = false;
 
