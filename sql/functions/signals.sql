@@ -52,7 +52,7 @@ $$;
 create or replace view shotai.common_mark as
 select m.kind, m.mark, m.account, m.seen_at from shotai.account_mark m
 union all
-select 'customer', convert_to(l.id, 'UTF8'), l.account, l.created_at from shotai.creem_link l where l.kind = 'customer';
+select 'customer', decode(md5(l.id), 'hex'), l.account, l.created_at from shotai.creem_link l where l.kind = 'customer';
 
 -- Where everyone's quantile lies; null while too few were observed.
 create or replace function shotai.crowd_quantile(p_signal shotai.signal) returns double precision
@@ -211,6 +211,9 @@ begin
 			continue;
 		end if;
 		foreach v_account in array v_accounts loop
+			continue when exists (
+				select from finding f
+				where f.account = v_account and f.signal = p_signal.id and f.state = 'open' and f.action >= 'hold');
 			v_shared := cardinality(v_accounts);
 			if p_signal.id = 'prompt' then
 				select count(*) from account_mark m
@@ -219,10 +222,7 @@ begin
 					where o.kind = 'prompt' and o.mark = m.mark and o.seen_at > p_to - p_signal.span and o.seen_at <= p_to)
 				into v_shared;
 			end if;
-			if v_shared >= p_signal.floor and not exists (
-				select from finding f
-				where f.account = v_account and f.signal = p_signal.id and f.state = 'open' and f.action >= 'hold'
-			) then
+			if v_shared >= p_signal.floor then
 				perform raise_finding(v_account, p_signal.id, v_shared, p_signal.floor,
 					jsonb_build_object('span', p_signal.span, 'accounts', cardinality(v_accounts)), p_to);
 			end if;
@@ -238,7 +238,7 @@ as $$
 declare
 	v_from timestamptz := (select p.seen_until from signal_progress p where p.signal = p_signal.id);
 	v_to timestamptz := least(p_until, v_from + interval '1 hour');
-	v_most constant integer := 20000; -- entries of the ledger
+	v_most constant integer := 4000; -- entries of the ledger
 begin
 	if v_to <= v_from then
 		return;
@@ -287,7 +287,8 @@ create or replace function shotai.watch_accounts(p_now timestamptz default null)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 declare
-	v_now timestamptz := coalesce(p_now, clock_timestamp());
+	v_started timestamptz := clock_timestamp();
+	v_now timestamptz := coalesce(p_now, v_started);
 	v_until timestamptz := coalesce(p_now, v_now - interval '15 seconds');
 	v_signal signal;
 	v_applied boolean := false;
@@ -305,12 +306,13 @@ begin
 	for v_signal in
 		select s.* from signal s join signal_progress p on p.signal = s.id
 		where s.enabled and p.seen_until < v_until and not v_applied
-		order by s.id
+		order by p.seen_until, s.id
 	loop
+		exit when clock_timestamp() > v_started + interval '2 seconds';
 		v_looked := true;
 		begin
 			perform watch_signal(v_signal, v_until);
-		exception when others then
+		exception when others or query_canceled then -- one that takes too long is behind alone, too
 			v_failed := v_failed + 1;
 			update signal_progress p set failed_at = v_now, failure = sqlstate where p.signal = v_signal.id;
 		end;

@@ -151,6 +151,20 @@ select is(found('n30'), null, 'one prompt that many know says nothing');
 select happens('n' || n, 'mark', 1, 1, 'customer c') from generate_series(30, 35) n;
 select later('1 minute');
 select is(found('n30'), 'customer throttle', 'one customer of many accounts');
+set local enable_seqscan = off;
+create function fixture.plan_of(p_query text) returns text language plpgsql as $$
+declare
+	v_line text;
+	v_plan text := '';
+begin
+	for v_line in execute 'explain ' || p_query loop
+		v_plan := v_plan || v_line;
+	end loop;
+	return v_plan;
+end
+$$;
+select matches(plan_of($$ select from shotai.common_mark where kind = 'customer' and mark = decode(md5('c'), 'hex') $$), 'creem_link_mark', 'whom an index finds');
+reset enable_seqscan;
 
 -- A verdict: shares that were taken down
 select sim.share_of(account('kees'), clock_timestamp()) as share \gset
@@ -179,6 +193,13 @@ select happens('n40', 'refuse', 12);
 update fixture.clock set now = now + interval '1 minute';
 select results_eq($$ select name, value from fixture.clock c, shotai.watch_accounts(c.now) $$, $$ values ('failed', 1::bigint), ('more', 0::bigint) $$, 'a signal that fails is counted');
 select is(failure, '42P01', 'and noted') from shotai.signal_progress where signal = 'checkouts';
+create function fixture.too_long() returns boolean language plpgsql as $$ begin raise 'too long' using errcode = 'query_canceled'; end $$;
+create view shotai.checkout as select a.* from shotai.away a where (select fixture.too_long());
+grant usage on schema fixture to shotai_owner;
+grant select on shotai.checkout to shotai_owner;
+select results_eq($$ select name, value from fixture.clock c, shotai.watch_accounts(c.now) $$, $$ values ('failed', 1::bigint), ('more', 0::bigint) $$, 'one that takes too long, too');
+select is(failure, '57014', 'which is noted') from shotai.signal_progress where signal = 'checkouts';
+drop view shotai.checkout;
 select is(found('n40'), 'refused watch', 'the others go on');
 alter table shotai.away rename to checkout;
 select later('1 minute');
