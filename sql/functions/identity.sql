@@ -28,17 +28,18 @@ begin
 end
 $$;
 
--- Users by id or e-mail address, for operators.
+-- Users by id or e-mail address.
 create or replace function shotai.auth_find(p_user_or_email text)
 returns table (user_id uuid, email text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 #variable_conflict use_column
 begin
-	return query
-	select u.id, u.email::text
-	from auth.users u
-	where lower(u.email) = lower(p_user_or_email) or u.id::text = lower(p_user_or_email);
+	if lower(p_user_or_email) ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' then
+		return query select u.id, u.email::text from auth.users u where u.id = p_user_or_email::uuid;
+		return;
+	end if;
+	return query select u.id, u.email::text from auth.users u where lower(u.email) = lower(p_user_or_email);
 end
 $$;
 
@@ -62,7 +63,8 @@ language plpgsql volatile security definer set search_path = pg_catalog, shotai,
 as $$
 #variable_conflict use_column
 begin
-	return query select u.id from auth.users u where journal_name(u.id) = any (p_names);
+	-- A join: without names nobody's is made.
+	return query select u.id from auth.users u join unnest(p_names) n (name) on n.name = journal_name(u.id);
 end
 $$;
 

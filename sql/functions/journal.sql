@@ -89,7 +89,8 @@ begin
 	for v_user_id in
 		select n.user_id from auth_named(v_names) n
 		union
-		select a.user_id from account a where a.user_id is not null and journal_name(a.user_id) = any (v_names)
+		select a.user_id from account a
+		join unnest(v_names) n (name) on n.name = journal_name(a.user_id)
 		order by 1
 	loop
 		if not exists (select from erasure e where e.user_id = v_user_id) then

@@ -136,6 +136,11 @@ select is((select record::jsonb - 'disclosed_at' - 'account' - 'disclosure' from
 	jsonb_build_object('basis', 'order 8', 'user_id', md5('told')::uuid, 'email', 'told@example.nl', 'payments', '[]'::jsonb), 'no more than who it is and what was paid');
 select is(value, '1', 'counted') from shotai.operator_status() where name = 'disclosures';
 select is((select reason from shotai.operator_log where action = 'disclose'), 'order 8', 'and logged');
+set local enable_seqscan = off;
+select coalesce(sum(seq_scan), 0) as scans from pg_stat_xact_all_tables where relid = 'auth.users'::regclass \gset
+select is(email, 'told@example.nl', 'an id finds its user') from shotai.auth_find(md5('told')::uuid::text);
+select is(coalesce(sum(seq_scan), 0)::integer, :scans, 'without looking at all of them') from pg_stat_xact_all_tables where relid = 'auth.users'::regclass;
+reset enable_seqscan;
 
 -- Users who vanished
 select person('lost', 5), person('kept');
@@ -175,6 +180,12 @@ select results_eq(format('select status, prompt, deleted_at is not null from sho
 select is((select count(*)::integer from shotai.journal_unknown(array['journal/9'])), 0, 'and the object is known');
 select results_eq($$ select * from shotai.replay_journal('journal/9', (select lines from lines), false) $$, 'values (0::bigint, 0::bigint)', 'again there is nothing to do');
 select is((select cause from shotai.erasure where account = account('cleo')), 'replay', 'operators see the cause');
+savepoint nobody;
+create or replace function shotai.journal_name(p_user_id uuid) returns text
+language plpgsql immutable security definer set search_path = pg_catalog, shotai, pg_temp
+as 'begin raise ''asked''; end';
+select lives_ok($$ select shotai.replay_journal('journal/8', array['generation ' || gen_random_uuid()], false) $$, 'where nobody was erased no name is made of all users');
+rollback to nobody;
 select is(audit(), null, 'the books are right');
 
 -- A subscription that was made after all
