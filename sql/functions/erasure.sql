@@ -373,7 +373,10 @@ declare
 begin
 	update creem_event e
 	set raw = strip_person(e.raw, false), keys = array(select k from unnest(e.keys) k where k <> all (v_customers))
-	where e.account = p_account or (e.state = 'parked' and e.keys && (v_customers || v_ids));
+	where e.account = p_account or (e.state = 'parked' and e.keys && (v_customers || v_ids))
+		-- Of one that was not applied nobody noted whose it is.
+		or (e.state in ('ignored', 'failed') and exists (
+			select from unnest(v_customers) c (id) where strpos(e.raw::text, to_json(c.id)::text) > 0));
 	get diagnostics v_count = row_count;
 	delete from creem_link l where l.account = p_account and l.kind = 'customer';
 	update checkout c set url = null where c.account = p_account and c.url is not null;

@@ -110,6 +110,16 @@ select erase(:fresh_account);
 select is((select count(*)::integer from shotai.account where id = :fresh_account), 0, 'an account without books goes altogether');
 select is(state(:'fresh'), 'done', 'its receipt stays');
 
+-- What Creem told of a buyer that came to nothing here
+select person('buyer');
+insert into shotai.creem_link (kind, id, account) values ('customer', 'cust_buyer', account('buyer'));
+insert into shotai.creem_event (id, type, state, raw) values ('evt_buyer', 'checkout.completed', 'ignored', '{"object":{"id":"ch","customer":"cust_buyer"}}'),
+	('evt_other', 'checkout.completed', 'ignored', '{"object":{"id":"ch","customer":"cust_other"}}');
+select account('buyer') as buyer \gset
+select ask('buyer');
+select erase(:buyer);
+select is((select array_agg(raw #>> '{object,customer}' order by id) from shotai.creem_event where id in ('evt_buyer', 'evt_other')), '{NULL,cust_other}', 'forgets the buyer, too');
+
 -- A legal hold
 select person('held');
 select changed from shotai.set_hold(md5('held')::uuid, true, 'court order 7', 'op');
