@@ -71,7 +71,7 @@ end
 $$;
 grant execute on function shotai.start_checkout(uuid, uuid, text, text, text) to shotai_web;
 
--- Creem made it. One whose webhook was faster stays completed.
+-- Creem made it. One whose webhook was faster stays completed; nobody pays for an account that was closed meanwhile.
 create or replace function shotai.open_checkout(p_checkout_id uuid, p_creem_checkout_id text, p_checkout_url text)
 returns table (problem text, retry_after integer, extras text)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
@@ -79,17 +79,16 @@ as $$
 #variable_conflict use_column
 declare
 	v_account bigint;
+	v_closed boolean;
 begin
 	select c.account from checkout c where c.id = p_checkout_id into v_account;
-	perform from account a where a.id = v_account for no key update;
+	select a.status = 'closed' from account a where a.id = v_account for no key update into v_closed;
 	update checkout c
-	set state = case c.state when 'completed' then 'completed' else 'open' end,
-		creem_id = p_creem_checkout_id, url = p_checkout_url
+	set state = case when c.state = 'completed' then 'completed' when v_closed then 'retired' else 'open' end,
+		creem_id = p_creem_checkout_id, url = case when not v_closed then p_checkout_url end
 	where c.id = p_checkout_id and c.state in ('created', 'retired', 'completed')
 		and coalesce(c.creem_id, p_creem_checkout_id) = p_creem_checkout_id;
-	if not found then
-		problem := 'not_found';
-	end if;
+	problem := case when not found then 'not_found' when v_closed then 'account_suspended' end;
 	return next;
 end
 $$;

@@ -198,6 +198,11 @@ select lives_ok($$ select shotai.replay_journal('journal/8', array['generation '
 rollback to nobody;
 select is(audit(), null, 'the books are right');
 
+-- A checkout that Creem made while the account was being closed
+insert into shotai.checkout (account, product) values (account('cleo'), 'monthly') returning id as late \gset
+select is((select problem from shotai.open_checkout(:'late', 'ch_late', 'https://creem.io/ch_late')), 'account_suspended', 'nobody pays for a closed account');
+select results_eq(format('select state, creem_id, url from shotai.checkout where id = %L', :'late'), $$ values ('retired', 'ch_late', null::text) $$, 'though a payment would be known');
+
 -- A subscription that was made after all
 select account('cleo') as cleo \gset
 select problem from shotai.start_checkout(md5('ben')::uuid, md5('ben')::uuid, 'top-up-500', null, null);
