@@ -79,12 +79,12 @@ const over = (id) => waitFor(() => isOver(id), { what: `announcement ${id} to en
 
 test("kill -9 of worker and shotaictl in the middle: nobody gets it twice, all others once, in their language", async () => {
   const people = await optedIn(PEOPLE), file = fileOf("Killed");
-  for (const after of [1, 4, 10, 20]) {
-    const { child, ended } = shotaictl(["announce", file, "--send"]);
-    setTimeout(() => child.kill("SIGKILL"), after);
-    await ended;
-  }
   await overSmtp({}, async (server, worker, start) => {
+    for (const after of [1, 4, 10, 20]) {
+      const { child, ended } = shotaictl(["announce", file, "--send"]);
+      setTimeout(() => child.kill("SIGKILL"), after);
+      await ended;
+    }
     await done("announce", file, "--send");
     const rows = await psql(`select id from shotai.announcement where subject_en = 'Killed' and body_en like '%${run}%'`);
     assert.equal(rows.length, 1);
