@@ -1,7 +1,7 @@
-#include <ctype.h>
 #include <stddef.h>
 
 #include "base/body.h"
+#include "base/text.h"
 #include "feature/generation.h"
 #include "service/app.h"
 
@@ -50,14 +50,6 @@ static const struct body_field order_fields[] = {
 	.offset = offsetof(struct order_body, upload_ids)},
 };
 
-static bool
-is_blank(const char *text)
-{
-	while (isspace((unsigned char)*text))
-		text++;
-	return *text == '\0';
-}
-
 static enum problem
 read_order(struct request *request, struct response *response, struct generation_order *ret_order)
 {
@@ -70,7 +62,7 @@ read_order(struct request *request, struct response *response, struct generation
 		    request_json(request, response, order_fields, sizeof order_fields / sizeof order_fields[0], &body);
 	if (problem != PROBLEM_NONE)
 		return problem;
-	if (is_blank(body.prompt))
+	if (text_is_blank(body.prompt))
 		return response_invalid(response, "/prompt", dutch ? "mag niet leeg zijn" : "must not be blank");
 	if (body.upload_id != NULL && body.upload_ids.count > 0)
 		return response_invalid(response, "/upload_ids",

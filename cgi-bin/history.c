@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/body.h"
+#include "base/text.h"
 #include "feature/generation.h"
 #include "service/app.h"
 
@@ -32,15 +33,6 @@ static const struct body_field delete_fields[] = {
 	.offset = offsetof(struct delete_body, ids)},
 };
 
-static size_t
-code_points(const char *text)
-{
-	size_t count = 0;
-	for (; *text != '\0'; text++)
-		count += ((unsigned char)*text & 0xc0) != 0x80;
-	return count;
-}
-
 /* A filter's text of at most max code points; an empty one is none. */
 static enum problem
 read_text(struct request *request, struct response *response, const char *name, size_t max, const char **ret_text)
@@ -49,7 +41,7 @@ read_text(struct request *request, struct response *response, const char *name, 
 	enum problem problem = request_query(request, response, name, &text);
 	if (problem != PROBLEM_NONE)
 		return problem;
-	if (text != NULL && code_points(text) > max)
+	if (text != NULL && text_code_points(text) > max)
 		return response_invalid(
 		    response, name, request->language == LANGUAGE_NL ? "is te lang" : "is too long");
 	*ret_text = text != NULL && text[strspn(text, " ")] != '\0' ? text : NULL;

@@ -4,6 +4,7 @@
 
 #include "base/body.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "feature/share.h"
 #include "feature/share_page.h"
 #include "service/app.h"
@@ -179,23 +180,6 @@ image(struct app *app, struct request *request, struct response *response)
 	return PROBLEM_NONE;
 }
 
-static bool
-is_blank(const char *text)
-{
-	while (isspace((unsigned char)*text))
-		text++;
-	return *text == '\0';
-}
-
-static size_t
-code_points(const char *text)
-{
-	size_t count = 0;
-	for (; *text != '\0'; text++)
-		count += ((unsigned char)*text & 0xc0) != 0x80;
-	return count;
-}
-
 /* The page's own form: whatever comes of it is a page too. */
 static enum problem
 report_form(struct app *app, struct request *request, struct response *response)
@@ -203,7 +187,8 @@ report_form(struct app *app, struct request *request, struct response *response)
 	struct call call = call_of(app, request, response);
 	const char *slug = request->parameters[0], *reason = NULL;
 	enum problem problem = request_form(request, response, "reason", &reason);
-	if (problem == PROBLEM_NONE && (reason == NULL || is_blank(reason) || code_points(reason) > SHARE_REASON_MAX))
+	if (problem == PROBLEM_NONE &&
+	    (reason == NULL || text_is_blank(reason) || text_code_points(reason) > SHARE_REASON_MAX))
 		problem = PROBLEM_INVALID_REQUEST;
 	if (problem == PROBLEM_NONE)
 		problem = share_report(&call, slug, reason);
@@ -227,7 +212,7 @@ report(struct app *app, struct request *request, struct response *response)
 	enum problem problem = request_json(request, response, report_fields, 1, &body);
 	if (problem != PROBLEM_NONE)
 		return problem;
-	if (is_blank(body.reason))
+	if (text_is_blank(body.reason))
 		return response_invalid(
 		    response, "/reason", request->language == LANGUAGE_NL ? "mag niet leeg zijn" : "must not be blank");
 	problem = share_report(&call, request->parameters[0], body.reason);

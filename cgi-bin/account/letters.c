@@ -1,11 +1,11 @@
 #include "letters.h"
 
-#include <ctype.h>
 #include <stddef.h>
 #include <string.h>
 
 #include "base/body.h"
 #include "base/mailbox.h"
+#include "base/text.h"
 #include "feature/call.h"
 #include "feature/mail_page.h"
 #include "feature/support.h"
@@ -33,38 +33,21 @@ open_page(struct response *response, enum problem problem)
 	response_header(response, "Vary", "Accept-Language");
 }
 
-static bool
-is_blank(const char *text)
-{
-	while (isspace((unsigned char)*text))
-		text++;
-	return *text == '\0';
-}
-
-static size_t
-code_points(const char *text)
-{
-	size_t count = 0;
-	for (; *text != '\0'; text++)
-		count += ((unsigned char)*text & 0xc0) != 0x80;
-	return count;
-}
-
 /* What is wrong with a message, as a field and a sentence; NULL: nothing. An empty address is none. */
 static const char *
 fault_of(struct support *support, enum language language, const char **ret_field)
 {
 	bool nl = language == LANGUAGE_NL;
 
-	if (support->email != NULL && is_blank(support->email))
+	if (support->email != NULL && text_is_blank(support->email))
 		support->email = NULL;
 	*ret_field = "email";
 	if (support->email != NULL && !mailbox_is_address(support->email))
 		return nl ? "Dit e-mailadres klopt niet; het mag ook leeg blijven."
 			  : "This e-mail address is not one we can write to; it may be left empty.";
 	*ret_field = "message";
-	if (support->message == NULL || is_blank(support->message) ||
-	    code_points(support->message) > SUPPORT_MESSAGE_MAX)
+	if (support->message == NULL || text_is_blank(support->message) ||
+	    text_code_points(support->message) > SUPPORT_MESSAGE_MAX)
 		return nl ? "Schrijf je bericht, in 1 tot 4000 tekens."
 			  : "Write your message, in 1 to 4000 characters.";
 	return NULL;

@@ -1,5 +1,6 @@
 #include "base/text.h"
 
+#include <ctype.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -112,6 +113,23 @@ text_utf8(const char *bytes, size_t len)
 	    (b[0] == 0xf4 && b[1] > 0x8f))
 		return 0;
 	return size;
+}
+
+size_t
+text_code_points(const char *string)
+{
+	size_t count = 0;
+	for (; *string != '\0'; string++)
+		count += ((unsigned char)*string & 0xc0) != 0x80;
+	return count;
+}
+
+bool
+text_is_blank(const char *string)
+{
+	while (isspace((unsigned char)*string))
+		string++;
+	return *string == '\0';
 }
 
 static void

@@ -33,6 +33,10 @@ void text_add_html(struct text *text, const char *string);
 
 /* Length in bytes of the UTF-8 character at the start of bytes; 0 when there is none or it is malformed. */
 size_t text_utf8(const char *bytes, size_t len);
+/* Code points of well-formed UTF-8. */
+size_t text_code_points(const char *string);
+/* Nothing but ASCII white space, or nothing at all. */
+bool text_is_blank(const char *string);
 
 /*
  * JSON. key is the member's name, or NULL inside an array and at the top.

@@ -9,6 +9,7 @@
 
 #include "base/arena.h"
 #include "base/digest.h"
+#include "base/text.h"
 #include "calls.h"
 #include "codec.h"
 #include "exchange.h"
@@ -115,15 +116,6 @@ integer_of(const struct form *form, const char *name, int64_t least, int64_t mos
 	return true;
 }
 
-static size_t
-characters(const char *utf8)
-{
-	size_t count = 0;
-	for (; *utf8 != '\0'; utf8++)
-		count += ((unsigned char)*utf8 & 0xc0) != 0x80;
-	return count;
-}
-
 static bool
 read_size(const char *size, int *ret_width, int *ret_height)
 {
@@ -207,7 +199,7 @@ read_asked(struct exchange *exchange, const struct form *form, bool edit, struct
 	if (asked->prompt == NULL || *asked->prompt == '\0')
 		return invalid(
 		    exchange, "prompt", "missing_required_parameter", "Missing required parameter: 'prompt'.");
-	if (characters(asked->prompt) > PROMPT_MAX)
+	if (text_code_points(asked->prompt) > PROMPT_MAX)
 		return invalid(exchange, "prompt", "string_above_max_length", "The prompt is too long.");
 	if (!integer_of(form, "n", 1, PICTURES_MAX, 1, &asked->count))
 		return invalid(exchange, "n", "invalid_value", "Invalid n: from 1 to 10.");
@@ -349,7 +341,7 @@ draw_pictures(struct exchange *exchange, const struct asked *asked, int64_t coun
 static void
 add_usage(struct text *answer, const struct asked *asked, int64_t count)
 {
-	int64_t input = (int64_t)characters(asked->prompt) / 4 + 1,
+	int64_t input = (int64_t)text_code_points(asked->prompt) / 4 + 1,
 		output = count * asked->width * asked->height / 3855;
 	int64_t seen = 388 * (int64_t)asked->reference_count;
 	text_json_open(answer, "usage", '{');

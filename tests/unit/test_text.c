@@ -184,6 +184,16 @@ utf8_lengths(void **state)
 		assert_int_equal(text_utf8(rows[i].bytes, rows[i].len), rows[i].expected);
 }
 
+static void
+what_people_type(void **state)
+{
+	(void)state;
+	assert_int_equal(text_code_points(""), 0);
+	assert_int_equal(text_code_points("a\xe2\x82\xac\xf0\x9f\xa6\x8a\n"), 4);
+	assert_true(text_is_blank("") && text_is_blank(" \t\r\n"));
+	assert_false(text_is_blank("  x") || text_is_blank("\xc2\xa0"));
+}
+
 int
 main(void)
 {
@@ -194,6 +204,7 @@ main(void)
 	    cmocka_unit_test_setup_teardown(json_document, setup, teardown),
 	    cmocka_unit_test_setup_teardown(html, setup, teardown),
 	    cmocka_unit_test(utf8_lengths),
+	    cmocka_unit_test(what_people_type),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
