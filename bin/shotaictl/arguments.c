@@ -96,31 +96,29 @@ ctl_print(const struct db_result *rows, const struct ctl_column *columns, size_t
 	}
 }
 
+static enum exit_status
+told(struct ctl *ctl, const char *what, enum problem problem, const struct db_refusal *refusal)
+{
+	if (problem == PROBLEM_NONE)
+		return EXIT_DONE;
+	return ctl_refuse(
+	    refusal->extras != NULL ? arena_printf(ctl->arena, "%s: %s", what, refusal->extras) : what, problem);
+}
+
 enum exit_status
 ctl_call(struct ctl *ctl, const char *what, const struct db_statement *statement, const char *const *parameters,
     size_t count, struct db_result **ret_rows)
 {
 	struct db_refusal refusal = {0};
 	enum problem problem = db_call(ctl->db, ctl->arena, statement, parameters, count, ret_rows, &refusal);
-	if (problem == PROBLEM_NONE)
-		return EXIT_DONE;
-	return ctl_refuse(
-	    refusal.extras != NULL ? arena_printf(ctl->arena, "%s: %s", what, refusal.extras) : what, problem);
+	return told(ctl, what, problem, &refusal);
 }
 
 enum exit_status
 ctl_call_patiently(struct ctl *ctl, const char *what, const struct db_statement *statement,
     const char *const *parameters, size_t count, struct db_result **ret_rows)
 {
-	AUTO_DB_RESULT begun = NULL;
-	AUTO_DB_RESULT ended = NULL;
-	const char *error = NULL;
-	if (db_script(ctl->db, ctl->arena, "begin; set local statement_timeout = 0; set local lock_timeout = '10s';",
-		&begun, &error) != PROBLEM_NONE)
-		return ctl_fail("%s: %s", what, error);
-	enum exit_status status = ctl_call(ctl, what, statement, parameters, count, ret_rows);
-	const char *end = status == EXIT_DONE ? "commit" : "rollback";
-	if (db_script(ctl->db, ctl->arena, end, &ended, &error) != PROBLEM_NONE)
-		return ctl_fail("%s: %s", what, error);
-	return status;
+	struct db_refusal refusal = {0};
+	enum problem problem = db_call_patiently(ctl->db, ctl->arena, statement, parameters, count, ret_rows, &refusal);
+	return told(ctl, what, problem, &refusal);
 }

@@ -110,7 +110,7 @@ erasure_carry_out(const struct erasure_work *work, bool *ret_found)
 {
 	AUTO_ARENA arena = arena_new();
 	AUTO_DB_RESULT rows = NULL;
-	AUTO_DB_RESULT none = NULL;
+	AUTO_DB_RESULT state = NULL;
 	const char *why = NULL;
 	enum problem problem = db_call(work->db, arena, &statements[CLAIM], NULL, 0, &rows, NULL);
 	if (problem != PROBLEM_NONE)
@@ -126,12 +126,13 @@ erasure_carry_out(const struct erasure_work *work, bool *ret_found)
 	}
 	if (!*ret_found)
 		return PROBLEM_NONE;
-	if (why == NULL)
-		log_event(LOG_INFO, "erased", "erasure", db_text(rows, 0, "erasure"), NULL);
-	else
-		log_event(LOG_WARN, "erasure_postponed", "erasure", db_text(rows, 0, "erasure"), "why", why, NULL);
-	return db_call(work->db, arena, &statements[POSTPONE], (const char *const[]){db_text(rows, 0, "erasure"), why},
-	    2, &none, NULL);
+	const char *erasure = db_text(rows, 0, "erasure");
+	problem = db_call(work->db, arena, &statements[POSTPONE], (const char *const[]){erasure, why}, 2, &state, NULL);
+	if (problem == PROBLEM_NONE && db_boolean(state, 0, "finished"))
+		log_event(LOG_INFO, "erased", "erasure", erasure, NULL);
+	else if (why != NULL)
+		log_event(LOG_WARN, "erasure_postponed", "erasure", erasure, "why", why, NULL);
+	return problem;
 }
 
 enum problem

@@ -127,7 +127,8 @@ replay_object(struct db *db, struct storage *storage, const char *key, bool dry,
 	if (problem != PROBLEM_NONE)
 		return problem;
 	const char *const parameters[] = {key, read_lines(arena, (char *)bytes, len), dry ? "true" : "false"};
-	problem = db_call(db, arena, &statements[REPLAY], parameters, 3, &rows, NULL);
+	/* A user is found by hashing them all. */
+	problem = db_call_patiently(db, arena, &statements[REPLAY], parameters, 3, &rows, NULL);
 	if (problem != PROBLEM_NONE)
 		return problem;
 	counts->objects++;

@@ -113,8 +113,10 @@ statement_name(size_t slot, char ret_name[static 16])
 static enum db_outcome
 finish(struct db *db, struct call *call, int accepted)
 {
+	int64_t until = db->patient ? -1 : db_connection_now() + CALL_TIMEOUT_MS;
+
 	PQclear(call->result);
-	call->result = accepted ? db_connection_collect(db, db_connection_now() + CALL_TIMEOUT_MS) : NULL;
+	call->result = accepted ? db_connection_collect(db, until) : NULL;
 	return db_connection_judge(db, call->result);
 }
 
@@ -350,4 +352,23 @@ db_script(struct db *db, struct arena *arena, const char *sql, struct db_result 
 	}
 	*ret_result = result_release(&result);
 	return PROBLEM_NONE;
+}
+
+enum problem
+db_call_patiently(struct db *db, struct arena *arena, const struct db_statement *statement,
+    const char *const *parameters, size_t count, struct db_result **ret_result, struct db_refusal *ret_refusal)
+{
+	static const char begin[] = "begin; set local statement_timeout = 0; set local lock_timeout = '10s'";
+	AUTO_DB_RESULT begun = NULL;
+	AUTO_DB_RESULT ended = NULL;
+	const char *error = NULL;
+	enum problem problem = db_script(db, arena, begin, &begun, &error);
+	if (problem != PROBLEM_NONE)
+		return problem;
+	db->patient = true;
+	problem = db_call(db, arena, statement, parameters, count, ret_result, ret_refusal);
+	db->patient = false;
+	bool keep = problem != PROBLEM_INTERNAL && problem != PROBLEM_DATABASE_UNAVAILABLE;
+	enum problem end = db_script(db, arena, keep ? "commit" : "rollback", &ended, &error);
+	return problem == PROBLEM_NONE ? end : problem;
 }

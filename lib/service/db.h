@@ -104,6 +104,12 @@ const char *db_array(struct arena *arena, const char *const *items, size_t count
  */
 [[nodiscard]] enum problem db_script(
     struct db *db, struct arena *arena, const char *sql, struct db_result **ret_result, const char **ret_error);
+/*
+ * db_call without an end to its patience, in a transaction of its own: for
+ * shotaictl, where a person waits for what reads everything.
+ */
+[[nodiscard]] enum problem db_call_patiently(struct db *db, struct arena *arena, const struct db_statement *statement,
+    const char *const *parameters, size_t count, struct db_result **ret_result, struct db_refusal *ret_refusal);
 
 /*
  * A small pool for multi-threaded programs: at most size connections,

@@ -20,6 +20,7 @@ struct db {
 	int64_t used_at;    /* monotonic, milliseconds */
 	bool ending;        /* the server said that it closes this connection */
 	bool away;          /* the last attempt to connect failed, and was logged */
+	bool patient;       /* a call may take as long as it takes */
 	struct {
 		const char *sql;
 		bool ready; /* prepared on this connection */

@@ -124,7 +124,10 @@ bool
 image_alive(struct image_decoder *decoder)
 {
 	struct pollfd state = {.fd = decoder->control, .events = POLLIN};
-	return poll(&state, 1, 0) == 0;
+	siginfo_t end = {0};
+	/* A child that the decoder just forked may hold its end of the socket a moment longer than it lives. */
+	bool ended = waitid(P_PID, (id_t)decoder->pid, &end, WEXITED | WNOHANG | WNOWAIT) == 0 && end.si_pid != 0;
+	return !ended && poll(&state, 1, 0) == 0;
 }
 
 /* PROBLEM_INTERNAL, logged once for the whole program. */

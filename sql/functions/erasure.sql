@@ -147,8 +147,8 @@ begin
 end
 $$;
 
--- Something is away: it is tried again, ever later up to ten minutes, for as long as it takes.
-create or replace function shotai.postpone_erasure(p_erasure uuid, p_problem text) returns void
+-- Something is away: it is tried again, ever later up to ten minutes, for as long as it takes. finished: nothing was.
+create or replace function shotai.postpone_erasure(p_erasure uuid, p_problem text) returns table (finished boolean)
 language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
 as $$
 begin
@@ -156,6 +156,7 @@ begin
 	set problem = p_problem,
 		not_before = clock_timestamp() + least(interval '10 minutes', interval '1 second' * 2 ^ least(e.attempts, 10))
 	where e.id = p_erasure and e.finished_at is null;
+	return query select not found;
 end
 $$;
 grant execute on function shotai.postpone_erasure(uuid, text) to shotai_worker, shotai_operator;

@@ -82,7 +82,7 @@ select is(done(:'first'), 'journal=1 subscriptions=0 shares=0 pictures=2 uploads
 select value from shotai.watch_accounts(clock_timestamp()) where name = 'failed' \gset watch_
 select is(:watch_value, 0, 'the watch looks at the minute before');
 select is((select count(*)::integer from shotai.baseline where account = :anna), 0, 'but learns nothing more of who is erased');
-select shotai.postpone_erasure(:'first', 'sign_in: auth_unavailable');
+select is((select p.finished from shotai.postpone_erasure(:'first', 'sign_in: auth_unavailable') p), false, 'what waits is not finished');
 select is((select why from shotai.list_erasures(true, 10)), 'sign_in: auth_unavailable', 'operators see what it waits for');
 select ok(not_before > clock_timestamp(), 'a failure is tried later') from shotai.erasure where id = :'first';
 insert into shotai.mail_outbox (account, cause, message_id, kind, body) values (:anna, 'support:late', 'late', 'support', 'just before I went');
@@ -92,6 +92,7 @@ select is(state(:'first'), 'pending', 'which counts once he is');
 delete from auth.users where id = md5('anna')::uuid;
 select is(part(:'first', 'sign_in', array[md5('anna')::uuid::text]), null, 'he is');
 select is(state(:'first'), 'done', 'done');
+select is((select p.finished from shotai.postpone_erasure(:'first', null) p), true, 'and whoever did it is told');
 select results_eq(format('select user_id, status, locale, age_confirmed_at from shotai.account where id = %s', :anna),
 	$$ values (null::uuid, 'closed', 'en', null::timestamptz) $$, 'nothing but a pseudonym is left');
 select is((select user_id from shotai.erasure where id = :'first'), null, 'in the receipt too');

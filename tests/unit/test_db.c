@@ -352,6 +352,28 @@ timeouts_are_unavailability(void **state)
 	assert_int_equal(calls(), 1);
 }
 
+static void
+patience_outlasts_the_timeout(void **state)
+{
+	static const struct db_statement slow = {"select 1 as done from pg_sleep(0.5)", true},
+					 wrong = {"select * from shotai.fail('P0001')", false};
+	struct fixture *fixture = need_server(state);
+	struct db_result *result;
+	const char *error;
+
+	log_open("test_db", LOG__COUNT);
+	assert_int_equal(db_script(fixture->db, fixture->arena, "set statement_timeout = 100", &result, &error), 0);
+	db_result_free(result);
+	assert_int_equal(call(fixture, slow.sql, true, NULL), PROBLEM_DATABASE_UNAVAILABLE);
+	assert_int_equal(db_call_patiently(fixture->db, fixture->arena, &slow, NULL, 0, &result, NULL), PROBLEM_NONE);
+	assert_int_equal(db_integer(result, 0, "done"), 1);
+	db_result_free(result);
+	assert_int_equal(
+	    db_call_patiently(fixture->db, fixture->arena, &wrong, NULL, 0, &result, NULL), PROBLEM_INTERNAL);
+	assert_int_equal(call(fixture, slow.sql, true, NULL), PROBLEM_DATABASE_UNAVAILABLE);
+	log_open("test_db", LOG_ERROR);
+}
+
 /* The statement succeeds and its commit fails: that is no success. */
 static void
 failed_commit(void **state)
@@ -792,6 +814,7 @@ main(void)
 	    TEST(refusals),
 	    TEST(errors_by_sqlstate),
 	    TEST(timeouts_are_unavailability),
+	    TEST(patience_outlasts_the_timeout),
 	    TEST(failed_commit),
 	    TEST(logs_tell_no_data),
 	    TEST(idle_connection_is_replaced),
