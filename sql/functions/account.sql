@@ -208,6 +208,13 @@ begin
 		update finding f set expires_at = b.blocked_until from age_block b
 		where f.account = v_account.id and f.signal = 'age' and f.state = 'open' and b.email_hash = v_hash;
 		perform apply_findings(v_account.id);
+	end if;
+	-- Another address does not make older: while it stands, the finding counts whatever the address is now.
+	if exists (
+		select from finding f
+		where f.account = v_account.id and f.signal = 'age' and f.state = 'open'
+			and coalesce(f.expires_at, 'infinity') > clock_timestamp()
+	) then
 		v_row.problem := 'account_suspended';
 		v_row.extras := suspension_extras(v_account.id);
 		return next v_row;

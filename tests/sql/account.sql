@@ -91,7 +91,9 @@ select is(admit('child'), 'account_suspended', 'or asking for a picture');
 select signed_up('again');
 select is(confirm('again', true, null, 'child'), 'account_suspended', 'the address is blocked');
 select is(confirm('again', true, null, 'new child', 'child'), 'account_suspended', 'after a rotation too');
+select is(confirm('again', true, null, 'other'), 'account_suspended', 'and another address makes nobody older');
 update shotai.age_block set blocked_until = now() - interval '1 second';
+update shotai.finding set expires_at = now() - interval '1 second' where signal = 'age';
 select is(confirm('again', true, null, 'new child'), 'balance 50', 'for 12 months');
 select is(confirm('anonymous', false, null, 'block'), 'erased', 'another child');
 select ok(blocked_until between now() + interval '11 months 27 days' and now() + interval '12 months 1 day', 'a block lasts 12 months')
