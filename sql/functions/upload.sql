@@ -304,19 +304,6 @@ end
 $$;
 grant execute on function shotai.job_references(uuid, integer) to shotai_worker;
 
--- Of an account that is erased: nobody's from now on, and deleted at once.
-create or replace function shotai.forget_uploads(p_account bigint) returns void
-language plpgsql volatile security definer set search_path = pg_catalog, shotai, pg_temp
-as $$
-begin
-	update upload u
-	set account = null,
-		expires_at = case when u.deleted_at is null then least(u.expires_at, clock_timestamp()) else u.expires_at end,
-		due_at = case when u.deleted_at is null then clock_timestamp() else u.due_at end
-	where u.account = p_account;
-end
-$$;
-
 -- For operators: what is there, what should not be any more, and how punctual deletion was.
 create or replace function shotai.upload_state()
 returns table (live bigint, overdue bigint, lag double precision, deleted_24h bigint, worst_lag_24h double precision)

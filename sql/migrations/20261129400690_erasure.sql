@@ -104,6 +104,7 @@ drop table shotai.auth_deletion;
 drop function if exists shotai.claim_auth_deletions(integer);
 drop function if exists shotai.finish_auth_deletion(uuid, boolean);
 drop function if exists shotai.erase_account(bigint);
+drop function if exists shotai.forget_uploads(bigint);
 -- Who is too young is told the erasure's id.
 alter type shotai.account_row alter attribute erased type uuid;
 alter type shotai.account_row rename attribute erased to erasure_id;
